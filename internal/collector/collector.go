@@ -1,0 +1,90 @@
+// Package collector says what a collector is: its specification, its states with their legal
+// transitions, and its record in the registry. It is pure vocabulary: it starts no process and
+// knows no database.
+package collector
+
+import (
+	"fmt"
+	"time"
+
+	"velador/internal/candle"
+)
+
+// Spec is what a collector is asked to do. Two collectors with the same Exchange, Selector and
+// Timeframe would write the same series, so at most one of them runs.
+type Spec struct {
+	Exchange  string           `json:"exchange"`
+	Selector  string           `json:"selector"` // as candle.ParseSelector reads it
+	Timeframe candle.Timeframe `json:"timeframe"`
+	// Since is where the first back-fill of a series without stored candles begins, by open time;
+	// 0 begins with the candle that is forming when the collector starts.
+	Since candle.Millis `json:"since,omitempty"`
+}
+
+// Key identifies what the spec collects, whatever its Since.
+func (s Spec) Key() string { return s.Exchange + ":" + s.Selector + ":" + s.Timeframe.String() }
+
+// Status is the contract's word for a collector's condition (DESIGN section 7).
+type Status string
+
+const (
+	Running Status = "running" // its process is alive, or is being started
+	Failed  Status = "error"   // it keeps failing and is tried again
+	Stopped Status = "stopped" // it ended, on request or because its process died unwatched
+)
+
+// transitions lists what may follow what; a record that is stopped is history and stays so: a
+// later start makes a new record.
+var transitions = map[Status][]Status{
+	Running: {Failed, Stopped},
+	Failed:  {Running, Stopped},
+	Stopped: {},
+}
+
+// MayBecome tells whether a record may go from s to next; staying is always legal.
+func (s Status) MayBecome(next Status) bool {
+	if s == next {
+		return true
+	}
+	for _, legal := range transitions[s] {
+		if legal == next {
+			return true
+		}
+	}
+	return false
+}
+
+// ParseStatus reads a status's name.
+func ParseStatus(name string) (Status, error) {
+	if _, ok := transitions[Status(name)]; !ok {
+		return "", fmt.Errorf("%q is no status of a collector: running, error or stopped is expected", name)
+	}
+	return Status(name), nil
+}
+
+// Identity names one process beyond doubt. A PID alone is reused by the kernel; together with the
+// boot, the PID namespace and the start time in the kernel's ticks it is not (SUPERVISION.md rule 1).
+type Identity struct {
+	Instance   string // the velador installation that started it: host and data directory
+	BootID     string // /proc/sys/kernel/random/boot_id
+	Namespace  string // PID namespace, such as pid:[4026531836]
+	PID        int    // 0 while the process has not been started
+	StartTicks uint64 // field 22 of /proc/PID/stat, in clock ticks since boot
+	RunID      string // random token of this run, in the process's environment
+}
+
+// Record is a collector's row in the registry: one life of one process. What was desired and what
+// was seen are kept apart, so that a crash never turns "died" into "not wanted".
+type Record struct {
+	ID   int64
+	Spec Spec
+	// Wanted is the desired state: true from start until stop is asked for.
+	Wanted bool
+	Status Status
+	Identity
+	Host      string
+	StartedAt time.Time // when this life began, to the millisecond, UTC
+	StoppedAt time.Time // zero while it has not ended
+	Restarts  int       // lives before this one under the same wish
+	LastError string    // why it failed, in words; "" when it did not
+}

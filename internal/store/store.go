@@ -1,0 +1,122 @@
+// Package store is the contract of the database: the registry of collectors, the candles of each
+// series and the ledger of gaps. storetest holds what every implementation must pass; postgres and
+// sqlite implement it. Rules do not live in the store: it keeps rows and says what it kept.
+//
+// Errors that come from the database being away carry problem.Unavailable with
+// problem.CodeDatabaseUnavailable.
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"velador/internal/candle"
+	"velador/internal/collector"
+)
+
+// ErrNotFound: no such row.
+var ErrNotFound = errors.New("not found")
+
+// Store is a database. All methods are safe for concurrent use.
+type Store interface {
+	Registry
+	Candles
+	Migrator
+	// Ping tells whether the database answers.
+	Ping(ctx context.Context) error
+	// Close releases every connection; it waits for calls under way.
+	Close() error
+}
+
+// ExistsError: another collector of the same key is wanted already.
+type ExistsError struct{ Record collector.Record }
+
+// Error names the one that exists.
+func (e *ExistsError) Error() string {
+	return "a collector of " + e.Record.Spec.Key() + " is running already"
+}
+
+// Registry keeps the rows of the table collectors (DESIGN section 7).
+type Registry interface {
+	// CreateCollector stores a new record with Wanted true and Status running, before its process
+	// exists (its PID is 0), and gives it an ID. If a wanted record of the same Spec.Key exists, the
+	// error is an *ExistsError: of any number of racing calls exactly one succeeds.
+	CreateCollector(ctx context.Context, r collector.Record) (collector.Record, error)
+	// UpdateCollector stores all of a record but its ID and Spec. ErrNotFound when there is none.
+	UpdateCollector(ctx context.Context, r collector.Record) error
+	// CollectorByID gives one record, or ErrNotFound.
+	CollectorByID(ctx context.Context, id int64) (collector.Record, error)
+	// CollectorsByPID gives the records with this PID that are not stopped, newest first. PIDs are
+	// unique on one host only.
+	CollectorsByPID(ctx context.Context, pid int) ([]collector.Record, error)
+	// Collectors lists the records with one of the statuses (all when none is named), oldest first.
+	Collectors(ctx context.Context, statuses ...collector.Status) ([]collector.Record, error)
+	// DeleteStoppedCollectors removes the records that stopped before a time and tells how many.
+	DeleteStoppedCollectors(ctx context.Context, before time.Time) (int64, error)
+}
+
+// Entry is one thing that the writer brings: a candle of a series, or a gap (exactly one of them).
+type Entry struct {
+	Series candle.Series
+	Candle candle.Candle
+	Gap    *candle.Gap // nil for a candle
+}
+
+// Written counts what a Write did, by candle.
+type Written struct {
+	New     int // was not stored before
+	Same    int // was stored with the same values
+	Changed int // was stored with other values, which are replaced
+}
+
+// Query selects stored candles of one series.
+type Query struct {
+	Series     candle.Series
+	Range      candle.Range // on open time, both ends included; the zero Range means all
+	Limit      int          // 0: no limit
+	Descending bool         // newest first
+}
+
+// Coverage says how complete a stretch of a series is.
+type Coverage struct {
+	First, Last candle.Millis // open times of the oldest and the newest stored candle in the range
+	Present     int64         // stored candles in the range
+	Gaps        []candle.Gap  // of the ledger, touching the range, oldest first
+}
+
+// Candles keeps candles and gaps.
+type Candles interface {
+	// Write stores a batch in one transaction, in the order of the entries: a later entry of the
+	// same key wins. When it returns without error the batch is durable. It is idempotent. A gap
+	// replaces the ledger's row of the same Series and Range.From; what becomes of a gap is decided
+	// by who sends it, not here.
+	Write(ctx context.Context, entries []Entry) (Written, error)
+	// Resume tells where to take up a series. Missing lists the stretches without candles between
+	// the oldest and the newest stored one, less those the ledger knows as absent, and for
+	// timeframes that are not Anchored only the open gaps of the ledger. It looks back over at most
+	// lookBack candles.
+	Resume(ctx context.Context, series candle.Series, lookBack int) (candle.Resume, error)
+	// EachCandle calls yield for each candle of the query, in order, while reading; it stops at the
+	// first error, which it returns. A series that is not known has no candles.
+	EachCandle(ctx context.Context, q Query, yield func(candle.Candle) error) error
+	// Coverage counts a stretch of a series.
+	Coverage(ctx context.Context, series candle.Series, r candle.Range) (Coverage, error)
+	// Series lists the series that have candles or gaps, by exchange, symbol, timeframe.
+	Series(ctx context.Context) ([]candle.Series, error)
+}
+
+// Migration is one step of the schema.
+type Migration struct {
+	Version int64
+	Name    string
+	Applied time.Time // zero while pending
+}
+
+// Migrator brings the schema up to date.
+type Migrator interface {
+	// Migrate applies what is pending and lists it.
+	Migrate(ctx context.Context) ([]Migration, error)
+	// Migrations lists all steps, oldest first.
+	Migrations(ctx context.Context) ([]Migration, error)
+}
