@@ -1,0 +1,36 @@
+# make help lists the few commands that matter.
+.DEFAULT_GOAL := help
+GOLANGCI_LINT_VERSION := v2.15.0
+LINT := $(shell go env GOPATH)/bin/golangci-lint
+
+help: ## list these targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+build: ## the binary, static and without cgo: ./velador
+	CGO_ENABLED=0 go build -trimpath -o velador ./cmd/velador
+
+test: ## all tests; what is not installed (PostgreSQL, node) skips with a line that says so
+	go test ./...
+
+race: ## all tests with the race detector
+	go test -race ./...
+
+lint: $(LINT) ## go vet and golangci-lint
+	go vet ./...
+	$(LINT) run ./...
+
+$(LINT):
+	go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
+
+fuzz: ## every fuzz target for FUZZTIME (default 20s) each
+	@go list ./... | while read -r pkg; do \
+	  go test -list '^Fuzz' "$$pkg" | grep '^Fuzz' | while read -r target; do \
+	    go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(or $(FUZZTIME),20s) "$$pkg" || exit 1; done || exit 1; done
+
+bench: ## the benchmarks of docs/BENCHMARKS.md
+	go test -run '^$$' -bench . -benchmem ./bench/...
+
+demo: ## the product at work, without internet
+	go run ./cmd/velador demo
+
+.PHONY: help build test race lint fuzz bench demo

@@ -1,0 +1,47 @@
+package api
+
+// Candle is one closed candle. Decimals are strings: every digit that the exchange sent, which a
+// JSON number would lose in most readers. A decimal that the exchange does not publish is left out.
+type Candle struct {
+	OpenTime            int64  `json:"openTime" doc:"First instant of the interval, epoch milliseconds." example:"1762252200000"`
+	Open                string `json:"open" example:"3456.78000000"`
+	High                string `json:"high" example:"3460.00000000"`
+	Low                 string `json:"low" example:"3450.10000000"`
+	Close               string `json:"close" example:"3459.99000000"`
+	Volume              string `json:"volume,omitempty" doc:"In the base asset." example:"120.50000000"`
+	CloseTime           int64  `json:"closeTime" doc:"Last instant of the interval, epoch milliseconds." example:"1762252259999"`
+	QuoteVolume         string `json:"quoteVolume,omitempty" doc:"In the quote asset." example:"416542.13000000"`
+	Trades              int64  `json:"trades" doc:"Number of trades." example:"421"`
+	TakerBuyVolume      string `json:"takerBuyVolume,omitempty" doc:"Base asset bought by takers." example:"60.25000000"`
+	TakerBuyQuoteVolume string `json:"takerBuyQuoteVolume,omitempty" doc:"The same in the quote asset." example:"208271.06000000"`
+}
+
+// CandlesAnswer holds stored candles of one series. A series that is not known has none.
+type CandlesAnswer struct {
+	Symbol    string   `json:"symbol" example:"ETHUSDT"`
+	Timeframe string   `json:"timeframe" example:"1m"`
+	Exchange  string   `json:"exchange" example:"binance"`
+	Candles   []Candle `json:"candles" nullable:"false" doc:"By open time; never null."`
+}
+
+// Gap is one stretch of a series without candles.
+type Gap struct {
+	From    int64  `json:"from" doc:"First missing open time, epoch milliseconds." example:"1679661600000"`
+	To      int64  `json:"to" doc:"Last missing open time, epoch milliseconds." example:"1679666340000"`
+	State   string `json:"state" doc:"open (still asked for), absent (proved absent at the source) or repaired." enum:"open,absent,repaired" example:"absent"`
+	Proofs  int    `json:"proofs" doc:"Answers of the exchange that held candles on both sides and none within." example:"3"`
+	Missing int64  `json:"missing" doc:"Candles that the stretch would hold." example:"80"`
+}
+
+// CoverageAnswer says how complete a stretch of a series is. Expected minus Present is what is
+// missing; the gaps say what is known of it.
+type CoverageAnswer struct {
+	Symbol    string `json:"symbol" example:"ETHUSDT"`
+	Timeframe string `json:"timeframe" example:"1m"`
+	Exchange  string `json:"exchange" example:"binance"`
+	First     *int64 `json:"first,omitempty" doc:"Oldest stored open time of the stretch, epoch milliseconds; missing when none is stored." example:"1679616000000"`
+	Last      *int64 `json:"last,omitempty" doc:"Newest stored open time of the stretch." example:"1679702340000"`
+	Expected  int64  `json:"expected" doc:"Candles of a complete series from the first to the last that is stored or known as missing." example:"1440"`
+	Present   int64  `json:"present" doc:"Stored candles." example:"1360"`
+	Gaps      []Gap  `json:"gaps" nullable:"false" doc:"Known gaps that touch the stretch, oldest first; never null."`
+}

@@ -1,0 +1,18 @@
+// Package api holds what velador's HTTP API says and hears: one Go type for each JSON body. The
+// server answers with these types and package client reads them. It imports the standard library only.
+//
+// The calls:
+//
+//	GET  /api/collectors/status                     StatusAnswer
+//	POST /api/collectors/start     StartRequest     StartAnswer
+//	POST /api/collectors/stop      StopRequest      StopAnswer
+//	GET  /api/collectors/{id}                       CollectorStatus
+//	GET  /api/collectors/{id}/logs                  LogsAnswer, or Server-Sent Events with follow=true
+//	GET  /api/candles                               CandlesAnswer, or CSV with format=csv
+//	GET  /api/coverage                              CoverageAnswer
+//	GET  /healthz                                   HealthAnswer
+//	GET  /readyz                                    ReadyAnswer
+//
+// Every error, whatever its status, is an ErrorAnswer. The members that a type lists first are the
+// contract with existing clients: they keep their names, order and meaning; others may follow.
+package api

@@ -1,0 +1,99 @@
+package server
+
+import (
+	"net/http"
+	"reflect"
+
+	"velador/api"
+	"velador/internal/problem"
+)
+
+// routes is the whole surface on one page. Each call lists the problems of its own; those that any
+// call may meet are in common. It gives the mux, and the method of each path without a placeholder.
+func (s *Server) routes() (mux *http.ServeMux, fixed map[string]string) {
+	mux = http.NewServeMux()
+	d := newDescription(mux, s.cfg.Version)
+
+	register(s, d, route{
+		method: http.MethodGet, path: "/api/collectors/status", id: "status", tag: tagCollectors,
+		summary: "The collectors whose process is alive",
+		text:    "Those whose process is gone become stopped in the registry as a side effect.",
+		fails:   []problem.Code{problem.CodeDatabaseUnavailable, problem.CodeBusUnavailable},
+	}, s.status)
+	register(s, d, route{
+		method: http.MethodPost, path: "/api/collectors/start", id: "start", tag: tagCollectors,
+		summary: "Start a collector",
+		text:    "The body is read as JSON whatever its content type. Members that are not known are ignored.",
+		body:    reflect.TypeFor[api.StartRequest](),
+		fails: []problem.Code{
+			problem.CodeInvalidTimeframe, problem.CodeInvalidSelector, api.CodeMissingParameter, api.CodeNotText, api.CodeInvalidSince,
+			problem.CodeUnknownExchange, problem.CodeUnknownSymbol, problem.CodeNoSymbolMatches, problem.CodeAlreadyRunning,
+			problem.CodeCollectorFailed, problem.CodeExchangeUnavailable, problem.CodeExchangeNonsense, problem.CodeExchangeBanned,
+			problem.CodeDatabaseUnavailable, problem.CodeBusUnavailable,
+		},
+	}, s.start)
+	d.alsoMillis(reflect.TypeFor[api.StartRequest](), "since")
+	register(s, d, route{
+		method: http.MethodPost, path: "/api/collectors/stop", id: "stop", tag: tagCollectors,
+		summary: "Stop a collector, by pid or by id",
+		text:    "Answers when its process has ended. Where both are given the id decides.",
+		body:    reflect.TypeFor[api.StopRequest](),
+		fails: []problem.Code{
+			problem.CodeInvalidPID, api.CodeInvalidID, problem.CodeCollectorNotFound, problem.CodeStopFailed,
+			problem.CodeDatabaseUnavailable, problem.CodeBusUnavailable,
+		},
+	}, s.stop)
+	register(s, d, route{
+		method: http.MethodGet, path: "/api/collectors/{id}", id: "collector", tag: tagCollectors,
+		summary: "One collector, dead or alive",
+		fails:   []problem.Code{api.CodeInvalidID, problem.CodeCollectorNotFound, problem.CodeDatabaseUnavailable},
+	}, s.collector)
+	register(s, d, route{
+		method: http.MethodGet, path: "/api/collectors/{id}/logs", id: "logs", tag: tagCollectors,
+		summary: "What a collector says",
+		text: "With follow=true a stream of Server-Sent Events: one without a name for each line, and at last one named end, " +
+			"or one named error whose data is the body of an error.",
+		answer: reflect.TypeFor[api.LogsAnswer](), answerAlso: "text/event-stream",
+		fails: []problem.Code{api.CodeInvalidID, api.CodeInvalidNumber, api.CodeInvalidChoice, problem.CodeCollectorNotFound},
+	}, s.logs)
+	register(s, d, route{
+		method: http.MethodGet, path: "/api/candles", id: "candles", tag: tagCandles,
+		summary: "Closed candles of one series",
+		text: "Every decimal is equal in value to what the exchange sent; in JSON decimals are strings. In CSV the first line names the columns, " +
+			"times are epoch milliseconds, and the connection is cut when reading fails midway, so that a truncated file never ends cleanly. " +
+			"A series that is not known has no candles and is no error.",
+		answer: reflect.TypeFor[api.CandlesAnswer](), answerAlso: "text/csv",
+		fails: []problem.Code{
+			api.CodeMissingParameter, problem.CodeInvalidSelector, problem.CodeInvalidTimeframe, problem.CodeUnknownExchange,
+			api.CodeInvalidTime, api.CodeInvalidRange, api.CodeInvalidNumber, api.CodeInvalidChoice,
+			problem.CodeFormatNotAvailable, problem.CodeDatabaseUnavailable,
+		},
+	}, s.candles)
+	register(s, d, route{
+		method: http.MethodGet, path: "/api/coverage", id: "coverage", tag: tagCandles,
+		summary: "How complete a series is",
+		fails: []problem.Code{
+			api.CodeMissingParameter, problem.CodeInvalidSelector, problem.CodeInvalidTimeframe, problem.CodeUnknownExchange,
+			api.CodeInvalidTime, api.CodeInvalidRange, problem.CodeDatabaseUnavailable,
+		},
+	}, s.coverage)
+	register(s, d, route{
+		method: http.MethodGet, path: "/healthz", id: "health", tag: tagOperation,
+		summary: "Does the process live?",
+	}, s.health)
+	register(s, d, route{
+		method: http.MethodGet, path: "/readyz", id: "ready", tag: tagOperation,
+		summary: "Can it do its work?",
+		text:    "503 names each part that keeps it from that, with the reason.",
+		fails:   []problem.Code{api.CodeNotReady},
+	}, s.ready)
+
+	mux.HandleFunc("GET /openapi.json", d.json())
+	mux.HandleFunc("GET /openapi.yaml", d.yaml())
+	mux.HandleFunc("GET /docs", s.docs)
+	for name := range docsAssets {
+		mux.HandleFunc("GET /docs/"+name, s.docsAsset(name))
+	}
+	mux.Handle("GET /{$}", http.RedirectHandler("docs", http.StatusFound))
+	return mux, d.fixed
+}

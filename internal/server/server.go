@@ -1,0 +1,169 @@
+// Package server is velador's HTTP API: the contract of DESIGN section 7 to the letter, in Spanish
+// or English. It decides nothing about collectors and stores nothing: it reads requests with
+// suspicion, asks the parts behind its interfaces, and puts their answers and problems into words.
+//
+// The way through the house: guard.go stands at the door (language, bounds, panics, the log),
+// routes.go shows the whole surface on one page, and one file for each subject answers.
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"velador/internal/candle"
+	"velador/internal/collector"
+	"velador/internal/store"
+)
+
+// Fleet is who starts, watches and stops collectors. Errors are *problem.Error; the record of the
+// collector that is in the way of a start comes as the parameters pid and id.
+type Fleet interface {
+	// Start starts a collector and returns when its process runs.
+	Start(ctx context.Context, spec collector.Spec) (collector.Record, error)
+	// Stop ends the collector's process and returns when it has ended.
+	Stop(ctx context.Context, ref collector.Ref) (collector.Record, error)
+	// Status lists the collectors whose process is alive, oldest first; as a side effect those
+	// whose process is gone become stopped.
+	Status(ctx context.Context) ([]collector.Live, error)
+	// Collector gives one record, dead or alive.
+	Collector(ctx context.Context, id int64) (collector.Record, error)
+}
+
+// Candles is what the server reads of a store.Candles; the promises are written there.
+type Candles interface {
+	EachCandle(ctx context.Context, q store.Query, yield func(candle.Candle) error) error
+	Coverage(ctx context.Context, series candle.Series, r candle.Range) (store.Coverage, error)
+}
+
+// Logs reads what collectors say. Both answer problem.CodeCollectorNotFound for an unknown id.
+type Logs interface {
+	// Tail gives the newest lines of a collector's log, at most n, oldest first, without line ends.
+	Tail(ctx context.Context, id int64, n int) ([]string, error)
+	// Follow calls yield for the newest n lines and then for each further one as it is written. It
+	// returns when ctx ends, when yield returns an error, or when the collector will say no more.
+	Follow(ctx context.Context, id int64, n int, yield func(line string) error) error
+}
+
+// Check is one part that must work for the server to be ready.
+type Check struct {
+	Name string                      // database, bus, agent
+	Run  func(context.Context) error // must return when its context ends
+}
+
+// Config is what a Server needs. Fleet, Candles and Logs are required.
+type Config struct {
+	Fleet     Fleet
+	Candles   Candles
+	Logs      Logs
+	Ready     []Check          // all are asked by /readyz, at the same time
+	Exchanges []string         // the venues that are known; empty: any well-formed name is passed on
+	Logger    *slog.Logger     // nil: nothing is logged
+	Clock     func() time.Time // nil: time.Now; resolves "since":"24h" and counts uptimes
+	Token     string           // bearer token that every request but probes must carry; empty: none
+	Version   string           // of this build, for /healthz and the OpenAPI description
+}
+
+// Bounds of the HTTP server.
+const (
+	readHeaderTimeout = 10 * time.Second
+	idleTimeout       = 2 * time.Minute
+	writeTimeout      = 2 * time.Minute // of an answer that is not a stream; covers a slow start
+	maxHeaderBytes    = 32 << 10
+)
+
+// patience is how long the server waits for its clients.
+type patience struct {
+	body      time.Duration // for the whole of a request's body
+	stall     time.Duration // for a client to take one piece of a stream
+	heartbeat time.Duration // between two signs of life on a silent stream
+	drain     time.Duration // for calls under way when the server is told to end
+}
+
+var defaultPatience = patience{body: 10 * time.Second, stall: 30 * time.Second, heartbeat: 15 * time.Second, drain: 10 * time.Second}
+
+// Server answers HTTP requests.
+type Server struct {
+	cfg      Config
+	handler  http.Handler
+	patience patience
+	closing  context.Context // ends when the server is told to end: streams end with it
+	close    context.CancelFunc
+}
+
+// New makes a server. It panics when a required part is missing, which is a mistake in the wiring.
+func New(cfg Config) *Server {
+	if cfg.Fleet == nil || cfg.Candles == nil || cfg.Logs == nil {
+		panic("server.New: Fleet, Candles and Logs are required")
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Clock == nil {
+		cfg.Clock = time.Now
+	}
+	s := &Server{cfg: cfg, patience: defaultPatience}
+	s.closing, s.close = context.WithCancel(context.Background())
+	s.handler = s.guard(s.routes())
+	return s
+}
+
+// Handler gives the whole surface, guarded.
+func (s *Server) Handler() http.Handler { return s.handler }
+
+// Run serves on ln until ctx ends. Then it takes no new call, ends the streams, lets the other
+// calls finish within a deadline, cuts off those that do not, and returns when no handler runs
+// any more. It closes ln. A Server runs once.
+func (s *Server) Run(ctx context.Context, ln net.Listener) error {
+	defer s.close()
+	calls, cutOff := context.WithCancel(context.WithoutCancel(ctx))
+	defer cutOff()
+	var conns sync.WaitGroup
+	hs := &http.Server{
+		Handler:           s.handler,
+		ReadHeaderTimeout: readHeaderTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(s.cfg.Logger.Handler(), slog.LevelDebug),
+		BaseContext:       func(net.Listener) context.Context { return calls },
+		// Shutdown forgets what it closes by force; the states tell when each connection has ended.
+		// StateNew is announced before Serve accepts the next one, so Add never races with Wait.
+		ConnState: func(_ net.Conn, state http.ConnState) {
+			switch state {
+			case http.StateNew:
+				conns.Add(1)
+			case http.StateClosed, http.StateHijacked:
+				conns.Done()
+			}
+		},
+	}
+	served := make(chan error, 1)
+	go func() { served <- hs.Serve(ln) }()
+
+	var failure error
+	select {
+	case failure = <-served:
+		failure = fmt.Errorf("serving HTTP on %s: %w", ln.Addr(), failure)
+		served <- nil
+	case <-ctx.Done():
+	}
+	s.close()
+	deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.patience.drain)
+	defer cancel()
+	if err := hs.Shutdown(deadline); err != nil {
+		s.cfg.Logger.Warn("calls were cut off at shutdown", "after", s.patience.drain, "error", err)
+		cutOff()
+		_ = hs.Close() // its errors are those of connections that are cut off on purpose
+	}
+	if err := <-served; err != nil && !errors.Is(err, http.ErrServerClosed) {
+		failure = fmt.Errorf("serving HTTP on %s: %w", ln.Addr(), err)
+	}
+	conns.Wait()
+	return failure
+}

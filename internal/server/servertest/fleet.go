@@ -1,0 +1,215 @@
+// Package servertest holds small working parts to run a server over in tests: a fleet, candles and
+// logs in memory. They keep the promises of the server's interfaces, and fail when told to.
+package servertest
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"velador/internal/candle"
+	"velador/internal/collector"
+	"velador/internal/problem"
+)
+
+// Host is the machine on which the collectors of a Fleet run.
+const Host = "testhost"
+
+// FirstPID is the PID of the first collector that a Fleet starts; each further one has the next.
+const FirstPID = 12345
+
+// Fleet starts and stops collectors without processes.
+type Fleet struct {
+	clock   func() time.Time
+	symbols []string
+
+	mu      sync.Mutex
+	records []collector.Record
+	failure error
+}
+
+// NewFleet makes a fleet on an exchange, binance, that has these symbols.
+func NewFleet(clock func() time.Time, symbols ...string) *Fleet {
+	return &Fleet{clock: clock, symbols: symbols}
+}
+
+// Fail makes every further call fail with err; nil ends that.
+func (f *Fleet) Fail(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.failure = err
+}
+
+// Start keeps a record of a collector that runs.
+func (f *Fleet) Start(ctx context.Context, spec collector.Spec) (collector.Record, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.broken(ctx); err != nil {
+		return collector.Record{}, err
+	}
+	if spec.Exchange != "binance" {
+		return collector.Record{}, problem.New(problem.Invalid, problem.CodeUnknownExchange, nil, "no such exchange", "exchange", spec.Exchange, "allowed", "binance")
+	}
+	selector, err := candle.ParseSelector(spec.Selector)
+	if err != nil {
+		return collector.Record{}, problem.New(problem.Invalid, problem.CodeInvalidSelector, err, "no selector", "detail", err.Error())
+	}
+	followed, unknown := selector.Resolve(f.symbols)
+	if len(unknown) > 0 {
+		return collector.Record{}, problem.New(problem.NotFound, problem.CodeUnknownSymbol, nil, "no such symbol", "symbol", unknown[0], "exchange", spec.Exchange)
+	}
+	if len(followed) == 0 {
+		return collector.Record{}, problem.New(problem.NotFound, problem.CodeNoSymbolMatches, nil, "none matches", "selector", spec.Selector, "exchange", spec.Exchange)
+	}
+	for _, r := range f.records {
+		if r.Wanted && r.Spec.Key() == spec.Key() {
+			return collector.Record{}, problem.New(problem.Conflict, problem.CodeAlreadyRunning, nil, "runs already",
+				"symbol", spec.Selector, "timeframe", spec.Timeframe.String(), "pid", strconv.Itoa(r.PID), "id", strconv.FormatInt(r.ID, 10))
+		}
+	}
+	r := collector.Record{
+		ID: int64(len(f.records)) + 1, Spec: spec, Wanted: true, Status: collector.Running,
+		Host: Host, StartedAt: f.clock().UTC().Truncate(time.Millisecond),
+	}
+	r.PID = FirstPID + len(f.records)
+	f.records = append(f.records, r)
+	return r, nil
+}
+
+// Stop ends a collector.
+func (f *Fleet) Stop(ctx context.Context, ref collector.Ref) (collector.Record, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.broken(ctx); err != nil {
+		return collector.Record{}, err
+	}
+	for i := range f.records {
+		r := &f.records[i]
+		if r.Wanted && (r.ID == ref.ID || (ref.ID == 0 && r.PID == ref.PID)) {
+			r.Wanted, r.Status, r.StoppedAt = false, collector.Stopped, f.clock().UTC()
+			return *r, nil
+		}
+	}
+	return collector.Record{}, notFound()
+}
+
+// Status lists the collectors that run.
+func (f *Fleet) Status(ctx context.Context) ([]collector.Live, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.broken(ctx); err != nil {
+		return nil, err
+	}
+	var alive []collector.Live
+	for _, r := range f.records {
+		if r.Wanted {
+			alive = append(alive, collector.Live{Record: r, Uptime: f.clock().Sub(r.StartedAt)})
+		}
+	}
+	return alive, nil
+}
+
+// Collector gives one record.
+func (f *Fleet) Collector(ctx context.Context, id int64) (collector.Record, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.broken(ctx); err != nil {
+		return collector.Record{}, err
+	}
+	i := slices.IndexFunc(f.records, func(r collector.Record) bool { return r.ID == id })
+	if i < 0 {
+		return collector.Record{}, notFound()
+	}
+	return f.records[i], nil
+}
+
+func (f *Fleet) broken(ctx context.Context) error {
+	if f.failure != nil {
+		return f.failure
+	}
+	return ctx.Err()
+}
+
+func notFound() error {
+	return problem.New(problem.NotFound, problem.CodeCollectorNotFound, nil, "no such collector")
+}
+
+// Since gives the Since of the newest record, for tests of what arrived.
+func (f *Fleet) Since() candle.Millis {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.records) == 0 {
+		return 0
+	}
+	return f.records[len(f.records)-1].Spec.Since
+}
+
+// Logs keeps lines in memory.
+type Logs struct {
+	mu    sync.Mutex
+	lines map[int64][]string
+	ended map[int64]bool
+	more  chan struct{} // closed and replaced when something changes
+}
+
+// NewLogs makes logs without a line.
+func NewLogs() *Logs {
+	return &Logs{lines: map[int64][]string{}, ended: map[int64]bool{}, more: make(chan struct{})}
+}
+
+// Write adds lines, cut at line ends, to a collector's log.
+func (l *Logs) Write(id int64, text string) {
+	l.change(func() { l.lines[id] = append(l.lines[id], strings.Split(text, "\n")...) })
+}
+
+// End says that a collector will say no more.
+func (l *Logs) End(id int64) { l.change(func() { l.ended[id] = true }) }
+
+func (l *Logs) change(do func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	do()
+	close(l.more)
+	l.more = make(chan struct{})
+}
+
+// Tail gives the newest lines.
+func (l *Logs) Tail(_ context.Context, id int64, n int) ([]string, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	lines, ok := l.lines[id]
+	if !ok {
+		return nil, notFound()
+	}
+	return slices.Clone(lines[max(0, len(lines)-n):]), nil
+}
+
+// Follow gives the newest lines and each further one.
+func (l *Logs) Follow(ctx context.Context, id int64, n int, yield func(string) error) error {
+	next := -1
+	for {
+		l.mu.Lock()
+		if next < 0 {
+			next = max(0, len(l.lines[id])-n)
+		}
+		lines, ended, more := slices.Clone(l.lines[id][next:]), l.ended[id], l.more
+		l.mu.Unlock()
+		for _, line := range lines {
+			if err := yield(line); err != nil {
+				return err
+			}
+		}
+		next += len(lines)
+		if ended {
+			return nil
+		}
+		select {
+		case <-more:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
