@@ -17,7 +17,7 @@ func TestATokenIsAskedOfEverybodyButTheProbes(t *testing.T) {
 	s := httptest.NewServer(server.New(server.Config{
 		Fleet: servertest.NewFleet(time.Now), Candles: &servertest.Candles{}, Logs: servertest.NewLogs(), Token: token,
 	}).Handler())
-	defer s.Close()
+	t.Cleanup(s.Close)
 	for _, c := range []struct {
 		name, method, path, authorization string
 		want                              int
