@@ -85,12 +85,16 @@ func ParseCSV(line string) (Candle, error) {
 		}
 		fields[i], rest = field, tail
 	}
-	for i, at := range map[int]*Millis{0: &c.OpenTime, 6: &c.CloseTime} {
-		n, err := strconv.ParseInt(fields[i], 10, 64)
+	times := [...]struct {
+		field int
+		at    *Millis
+	}{{0, &c.OpenTime}, {6, &c.CloseTime}}
+	for _, t := range times {
+		n, err := strconv.ParseInt(fields[t.field], 10, 64)
 		if err != nil {
-			return Candle{}, fmt.Errorf("field %d of a candle's line is no time: %.40q", i+1, fields[i])
+			return Candle{}, fmt.Errorf("field %d of a candle's line is no time: %.40q", t.field+1, fields[t.field])
 		}
-		*at = Millis(n)
+		*t.at = Millis(n)
 	}
 	n, err := strconv.ParseInt(fields[8], 10, 64)
 	if err != nil {

@@ -1,0 +1,266 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"velador/internal/candle"
+	"velador/internal/problem"
+)
+
+func TestCandlesAndGapsArriveAsTheyWereSent(t *testing.T) {
+	t.Parallel()
+	ctx := testContext(t)
+	_, c := newTestBus(t)
+	p := newTestPublisher(t, c, PublisherConfig{})
+	odd := candle.Series{Exchange: "bybit", Symbol: "1000ПЕПЕ.币安/USDT:USDT", Timeframe: candle.Month1}
+	bare := testCandle(2)
+	bare.QuoteVolume, bare.TakerBuyVolume = candle.Decimal{}, candle.Decimal{}
+	gap := candle.Gap{Series: odd, Range: candle.Range{From: 60_000, To: 180_000}, State: candle.GapAbsent, Proofs: 2, CheckedAt: 240_000}
+	err := errors.Join(p.Candle(ctx, testSeries, testCandle(1)), p.Candle(ctx, odd, bare), p.Gap(ctx, gap), p.Flush(ctx))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := p.Unacknowledged(); n != 0 {
+		t.Errorf("%d messages are unacknowledged after a flush", n)
+	}
+	consumer := newTestConsumer(t, c)
+	batch, err := consumer.Fetch(ctx, 10)
+	if err != nil || len(batch) != 3 {
+		t.Fatalf("fetched %d messages: %v", len(batch), err)
+	}
+	if d := batch[0]; d.Err != nil || d.Series != testSeries || d.Candle != testCandle(1) || d.Pending != 2 || d.Attempt != 1 {
+		t.Errorf("got %+v", d)
+	}
+	if d := batch[1]; d.Err != nil || d.Series != odd || d.Candle != bare || d.Gap != nil {
+		t.Errorf("got %+v", d)
+	}
+	if d := batch[2]; d.Err != nil || d.Gap == nil || *d.Gap != gap {
+		t.Errorf("got %+v", d)
+	}
+	if err := consumer.Commit(ctx, batch); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := c.Backlog(ctx); n != 0 || err != nil {
+		t.Errorf("%d messages are left: %v", n, err)
+	}
+}
+
+func TestAPublisherGoesOnWhenTheServerWasStartedAgain(t *testing.T) {
+	t.Parallel()
+	ctx := testContext(t)
+	dir := t.TempDir()
+	s := startTestServer(t, dir)
+	c := connectTest(t, ClientConfig{File: s.File()})
+	if err := c.Provision(ctx); err != nil {
+		t.Fatal(err)
+	}
+	p := newTestPublisher(t, c, PublisherConfig{Window: 16})
+	const n = 500
+	var sender sync.WaitGroup
+	sent := make(chan struct{}, n)
+	sender.Go(func() {
+		for i := range n {
+			if err := p.Candle(ctx, testSeries, testCandle(i)); err != nil {
+				t.Error(err)
+				return
+			}
+			sent <- struct{}{}
+		}
+	})
+	for range 3 {
+		for range 100 {
+			<-sent
+		}
+		s.Shutdown()
+		s = startTestServer(t, dir)
+	}
+	sender.Wait()
+	if err := p.Flush(ctx); err != nil {
+		t.Fatal(err)
+	}
+	for i, got := range fetchCandles(t, newTestConsumer(t, c), n) {
+		if int(got.Trades) > i {
+			t.Fatalf("candle %d came in place %d: one before it is missing", got.Trades, i)
+		}
+	}
+}
+
+func TestAFullWindowHoldsTheSenderUpUntilItsContextEnds(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := startTestServer(t, dir)
+	c := connectTest(t, ClientConfig{File: s.File()})
+	p := newTestPublisher(t, c, PublisherConfig{Window: 3})
+	// There is no stream yet: nothing is acknowledged.
+	ctx := testContext(t)
+	for i := range 3 {
+		if err := p.Candle(ctx, testSeries, testCandle(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	short, cancel := contextOf(t, 50*time.Millisecond)
+	defer cancel()
+	if err := p.Candle(short, testSeries, testCandle(3)); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("a fourth candle in a window of three: %v", err)
+	}
+	if err := p.Flush(short); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("a flush without a stream: %v", err)
+	}
+	if err := c.Provision(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(p.Candle(ctx, testSeries, testCandle(3)), p.Flush(ctx)); err != nil {
+		t.Fatal(err)
+	}
+	if all := fetchCandles(t, newTestConsumer(t, c), 4); len(all) != 4 {
+		t.Errorf("%d candles came, not 4", len(all))
+	}
+}
+
+func TestAFullStreamIsWaitedForAndToldOnce(t *testing.T) {
+	t.Parallel()
+	ctx := testContext(t)
+	s := startTestServer(t, t.TempDir())
+	log := newRecorder(t)
+	c := connectTest(t, ClientConfig{File: s.File(), MaxBytes: 20_000, Logger: logTo(log)})
+	if err := c.Provision(ctx); err != nil {
+		t.Fatal(err)
+	}
+	p := newTestPublisher(t, c, PublisherConfig{Window: 1024})
+	const n = 300 // some 60,000 bytes
+	for i := range n {
+		if err := p.Candle(ctx, testSeries, testCandle(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	log.await(ctx, "does not take candles")
+	if p.Unacknowledged() == 0 {
+		t.Fatal("a full stream took everything")
+	}
+	all := fetchCandles(t, newTestConsumer(t, c), n)
+	if err := p.Flush(ctx); err != nil {
+		t.Fatal(err)
+	}
+	for i, got := range all {
+		if int(got.Trades) != i {
+			t.Fatalf("candle %d came in place %d", got.Trades, i)
+		}
+	}
+	log.await(ctx, "takes candles again")
+	if down, up := log.count("does not take candles"), log.count("takes candles again"); down != up {
+		t.Errorf("told %d times that it is ill and %d times that it is well", down, up)
+	}
+}
+
+func TestACorrectionIsNotTakenForARepetition(t *testing.T) {
+	t.Parallel()
+	ctx := testContext(t)
+	_, c := newTestBus(t)
+	p := newTestPublisher(t, c, PublisherConfig{})
+	first, second := testCandle(1), testCandle(1)
+	second.Close = candle.MustDecimal("2000.60")
+	for _, form := range []candle.Candle{first, second, first} {
+		if err := p.Candle(ctx, testSeries, form); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := p.Flush(ctx); err != nil {
+		t.Fatal(err)
+	}
+	batch, err := newTestConsumer(t, c).Fetch(ctx, 10)
+	if err != nil || len(batch) != 3 || batch[1].Candle != second || batch[2].Candle != first {
+		t.Errorf("got %d messages: %+v, %v", len(batch), batch, err)
+	}
+}
+
+func TestAnOlderFormIsNotSentBehindANewerOne(t *testing.T) {
+	t.Parallel()
+	ctx := testContext(t)
+	s := startTestServer(t, t.TempDir())
+	c := connectTest(t, ClientConfig{File: s.File()})
+	p := newTestPublisher(t, c, PublisherConfig{AckWait: time.Hour})
+	other := testSeries
+	other.Symbol = "BTCUSDT"
+	newer := testCandle(1)
+	newer.Close = candle.MustDecimal("2000.60")
+	// Without a stream all four are refused.
+	err := errors.Join(p.Candle(ctx, other, testCandle(1)), p.Candle(ctx, testSeries, testCandle(1)),
+		p.Candle(ctx, testSeries, newer), p.Candle(ctx, other, testCandle(2)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.mu.Lock()
+	p.ring[2].acked = true // as if the stream had had room for it in between
+	p.mu.Unlock()
+	if err := errors.Join(c.Provision(ctx), p.Flush(ctx)); err != nil {
+		t.Fatal(err)
+	}
+	batch, err := newTestConsumer(t, c).Fetch(ctx, 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range batch {
+		if d.Series == testSeries {
+			t.Errorf("the older form was sent again: %+v", d)
+		}
+	}
+	if len(batch) != 2 {
+		t.Errorf("%d messages came, not 2", len(batch))
+	}
+}
+
+func TestACandleThatNoStoreCouldKeepIsRefusedAtTheDoor(t *testing.T) {
+	t.Parallel()
+	ctx := testContext(t)
+	_, c := newTestBus(t)
+	p := newTestPublisher(t, c, PublisherConfig{})
+	high := testCandle(1)
+	high.High = candle.MustDecimal("1")
+	nameless := testSeries
+	nameless.Symbol = "ETH USDT"
+	for name, err := range map[string]error{
+		"high below the others": p.Candle(ctx, testSeries, high),
+		"no price":              p.Candle(ctx, testSeries, candle.Candle{}),
+		"blank in the symbol":   p.Candle(ctx, nameless, testCandle(1)),
+		"no timeframe":          p.Candle(ctx, candle.Series{Exchange: "binance", Symbol: "ETHUSDT"}, testCandle(1)),
+		"empty gap":             p.Gap(ctx, candle.Gap{Series: testSeries, Range: candle.Range{From: 2, To: 1}, State: candle.GapOpen}),
+		"gap without a state":   p.Gap(ctx, candle.Gap{Series: testSeries, Range: candle.Range{From: 1, To: 2}}),
+	} {
+		if problem.KindOf(err) != problem.Invalid {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if n := p.Unacknowledged(); n != 0 {
+		t.Errorf("%d messages were taken", n)
+	}
+}
+
+func TestAClosedPublisherSaysWhatItGaveUp(t *testing.T) {
+	t.Parallel()
+	ctx := testContext(t)
+	s := startTestServer(t, t.TempDir())
+	c := connectTest(t, ClientConfig{File: s.File()})
+	p := newTestPublisher(t, c, PublisherConfig{Window: 1})
+	if err := p.Candle(ctx, testSeries, testCandle(1)); err != nil {
+		t.Fatal(err)
+	}
+	waiting := make(chan error)
+	go func() { waiting <- p.Candle(ctx, testSeries, testCandle(2)) }()
+	if err := p.Close(); err == nil || !strings.Contains(err.Error(), "1 messages were not acknowledged") {
+		t.Errorf("got %v", err)
+	}
+	if err := <-waiting; !errors.Is(err, ErrClosed) {
+		t.Errorf("one who waited for room got %v", err)
+	}
+	if err := p.Flush(ctx); !errors.Is(err, ErrClosed) {
+		t.Errorf("a flush got %v", err)
+	}
+	if err := p.Close(); err != nil {
+		t.Errorf("a second close: %v", err)
+	}
+}
