@@ -33,12 +33,12 @@ const (
 	Stopped Status = "stopped" // it ended, on request or because its process died unwatched
 )
 
-// transitions lists what may follow what; a record that is stopped is history and stays so: a
-// later start makes a new record.
+// transitions lists what may follow what. A stopped collector that is still wanted (velador itself
+// was stopped, or nobody watched) is resumed under the same record; see Record.MayBecome.
 var transitions = map[Status][]Status{
 	Running: {Failed, Stopped},
 	Failed:  {Running, Stopped},
-	Stopped: {},
+	Stopped: {Running, Failed},
 }
 
 // MayBecome tells whether a record may go from s to next; staying is always legal.
@@ -73,8 +73,9 @@ type Identity struct {
 	RunID      string // random token of this run, in the process's environment
 }
 
-// Record is a collector's row in the registry: one life of one process. What was desired and what
-// was seen are kept apart, so that a crash never turns "died" into "not wanted".
+// Record is a collector's row in the registry: one wish, and the newest life of the process that
+// fulfils it. What was desired and what was seen are kept apart, so that a crash never turns "died"
+// into "not wanted".
 type Record struct {
 	ID   int64
 	Spec Spec
@@ -87,4 +88,13 @@ type Record struct {
 	StoppedAt time.Time // zero while it has not ended
 	Restarts  int       // lives before this one under the same wish
 	LastError string    // why it failed, in words; "" when it did not
+}
+
+// Over tells that the record is history: nobody wants it, and nothing runs. It stays so; a later
+// start makes a new record.
+func (r Record) Over() bool { return !r.Wanted && r.Status == Stopped }
+
+// MayBecome tells whether the record may go to a status.
+func (r Record) MayBecome(next Status) bool {
+	return r.Status.MayBecome(next) && (!r.Over() || next == Stopped)
 }

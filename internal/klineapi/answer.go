@@ -8,7 +8,6 @@ import (
 
 // The error codes of EXCHANGES.md 2.9 that this surface gives.
 const (
-	codeInternal         = -1000
 	codeTooManyRequests  = -1003
 	codeTimeout          = -1007
 	codeIllegalChars     = -1100
@@ -57,7 +56,7 @@ type refusal struct {
 func (r *refusal) Error() string { return fmt.Sprintf("%d: %s", r.code, r.msg) }
 
 func (r *refusal) answer() answer {
-	return answer{status: http.StatusBadRequest, contentType: jsonType, body: appendError(nil, r.code, r.msg)}
+	return answer{status: http.StatusBadRequest, contentType: jsonType, body: errorBody(r.code, r.msg)}
 }
 
 func refuse(code int, format string, args ...any) *refusal {
@@ -74,11 +73,11 @@ func missing(param string) *refusal {
 
 func ok(body []byte) answer { return answer{status: http.StatusOK, contentType: jsonType, body: body} }
 
-// appendError appends {"code":…,"msg":"…"}.
-func appendError(dst []byte, code int, msg string) []byte {
-	dst = strconv.AppendInt(append(dst, `{"code":`...), int64(code), 10)
-	dst = appendQuoted(append(dst, `,"msg":`...), msg)
-	return append(dst, '}')
+// errorBody gives {"code":…,"msg":"…"}.
+func errorBody(code int, msg string) []byte {
+	body := strconv.AppendInt([]byte(`{"code":`), int64(code), 10)
+	body = appendQuoted(append(body, `,"msg":`...), msg)
+	return append(body, '}')
 }
 
 // appendQuoted appends s as a JSON string; anything beyond printable ASCII other than UTF-8

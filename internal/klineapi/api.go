@@ -184,7 +184,7 @@ func (a *API) each(f func(*conn)) int {
 func (a *API) pause(ctx context.Context, d time.Duration) bool {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(a.life, cancel)()
+	defer context.AfterFunc(a.life, cancel)() //nolint:contextcheck // the API's end cuts the pause short too
 	return a.control.Sleep(ctx, a.control.Now().Add(d)) == nil
 }
 

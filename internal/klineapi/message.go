@@ -99,12 +99,7 @@ func legalID(raw json.RawMessage) bool {
 		return err == nil
 	}
 	inner := raw[1 : len(raw)-1]
-	for _, c := range inner {
-		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '_') {
-			return false
-		}
-	}
-	return len(inner) <= maxIDLen
+	return len(inner) <= maxIDLen && len(bytes.Trim(inner, alphanumeric+"-_")) == 0
 }
 
 // appendResult appends {"result":…,"id":…}; result is JSON.

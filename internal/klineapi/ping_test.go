@@ -192,7 +192,7 @@ func TestPingsRunOnTheWallClockWhereTheProfileSaysSo(t *testing.T) {
 // SIM-W20
 func TestAClientThatDoesNotReadIsCutAndOthersKeepTheirCadence(t *testing.T) {
 	t.Parallel()
-	x := start(t, busy(), 10*time.Second, func(p *Profile) { p.SendQueue = 64 << 10 })
+	x := start(t, busy(), 10*time.Second, func(p *Profile) { p.SendQueue = 64 << 10; p.PingInterval = Duration(time.Hour) })
 	slow := x.dial("/stream") // read no more after the ack
 	slow.ask(`{"method":"SUBSCRIBE","params":["`+ethKline+`"],"id":1}`, `{"result":null,"id":1}`)
 	live := x.dial("/ws/" + ethKline)

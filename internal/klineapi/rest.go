@@ -23,7 +23,7 @@ type endpoint struct {
 	answer func(a *API, c *call) ([]byte, *refusal)
 }
 
-// endpoints is the whole surface (SIM-R1). Weights are known before parameters are checked, because
+// endpoint is the whole surface (SIM-R1). Weights are known before parameters are checked, because
 // a refused call costs its weight too (SIM-R12).
 func (a *API) endpoint(path string) (endpoint, bool) {
 	fixed := func(weight int) func(*API, url.Values) int { return func(*API, url.Values) int { return weight } }
@@ -80,8 +80,8 @@ func (a *API) serveREST(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	h := w.Header()
-	h["X-MBX-USED-WEIGHT"] = []string{strconv.Itoa(v.used)}
-	h["X-MBX-USED-WEIGHT-1M"] = []string{strconv.Itoa(v.used)}
+	h.Set("X-MBX-USED-WEIGHT", strconv.Itoa(v.used))
+	h.Set("X-MBX-USED-WEIGHT-1M", strconv.Itoa(v.used))
 	if v.status != http.StatusOK {
 		a.overLimit(w, v, ip)
 		return
@@ -149,7 +149,7 @@ func (a *API) overLimit(w http.ResponseWriter, v verdict, ip string) {
 			})
 		}
 	}
-	send(w, answer{status: v.status, contentType: jsonType, body: appendError(nil, codeTooManyRequests, msg), retryAfter: v.retryAfter})
+	send(w, answer{status: v.status, contentType: jsonType, body: errorBody(codeTooManyRequests, msg), retryAfter: v.retryAfter})
 }
 
 // forced gives the verdict of a 429 or 418 that a fault orders.

@@ -23,7 +23,7 @@ func (a *API) instead(w http.ResponseWriter, r *http.Request, f Fault) bool {
 	case RestForbidden:
 		send(w, answer{status: http.StatusForbidden, contentType: htmlType, body: []byte(page403)})
 	case RestRestricted:
-		send(w, answer{status: http.StatusUnavailableForLegalReasons, contentType: jsonType, body: appendError(nil, 0, text451)})
+		send(w, answer{status: http.StatusUnavailableForLegalReasons, contentType: jsonType, body: errorBody(0, text451)})
 	case RestServerError:
 		status := f.Status
 		if status == 0 {
@@ -32,7 +32,7 @@ func (a *API) instead(w http.ResponseWriter, r *http.Request, f Fault) bool {
 		send(w, answer{status: status, contentType: htmlType, body: []byte(page5xx)})
 	case RestTimeout:
 		if a.pause(r.Context(), f.delay()) {
-			send(w, answer{status: http.StatusGatewayTimeout, contentType: jsonType, body: appendError(nil, codeTimeout, text504)})
+			send(w, answer{status: http.StatusGatewayTimeout, contentType: jsonType, body: errorBody(codeTimeout, text504)})
 		}
 	case RestEmpty:
 		send(w, answer{status: http.StatusOK, contentType: jsonType})

@@ -83,11 +83,13 @@ func word(s string) bool {
 	return s != ""
 }
 
+const alphanumeric = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+
 // segments tells whether s is what follows a symbol: parts of ASCII letters, digits and a few signs,
 // with an @ between them.
 func segments(s string) bool {
 	for part := range strings.SplitSeq(s, "@") {
-		if part == "" || strings.Trim(part, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+-:.") != "" {
+		if part == "" || strings.Trim(part, alphanumeric+"_+-:.") != "" {
 			return false
 		}
 	}

@@ -81,9 +81,9 @@ func refuseHandshake(w http.ResponseWriter, status int, retryAfter int64) {
 	switch status {
 	case http.StatusForbidden:
 	case http.StatusUnavailableForLegalReasons:
-		result.contentType, result.body = jsonType, appendError(nil, 0, text451)
+		result.contentType, result.body = jsonType, errorBody(0, text451)
 	case http.StatusTooManyRequests, http.StatusTeapot:
-		result.contentType, result.body = jsonType, appendError(nil, codeTooManyRequests, "Too many requests queued.")
+		result.contentType, result.body = jsonType, errorBody(codeTooManyRequests, "Too many requests queued.")
 	default:
 		result.body = []byte("<html><head><title>" + strconv.Itoa(status) + "</title></head></html>\n")
 	}

@@ -1,0 +1,137 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/spf13/cobra"
+
+	"velador/internal/store"
+	"velador/internal/store/postgres"
+	"velador/internal/store/sqlite"
+)
+
+// sqliteFile is the embedded database in the data directory.
+const sqliteFile = "velador.db"
+
+// dbTimeout bounds the commands that only look.
+const dbTimeout = 15 * time.Second
+
+// open opens the database that the settings name.
+func (f *databaseFlags) open(ctx context.Context, logger *slog.Logger) (store.Store, error) {
+	if f.url != "" {
+		return postgres.Open(ctx, postgres.Config{URL: f.url, DirectURL: f.directURL, Logger: logger})
+	}
+	if err := os.MkdirAll(f.dataDir, 0o700); err != nil {
+		return nil, usagef("the data directory cannot be made: %w; --data-dir or VELADOR_DATA_DIR chooses another one", err)
+	}
+	return sqlite.Open(ctx, sqlite.Config{Path: filepath.Join(f.dataDir, sqliteFile), Logger: logger})
+}
+
+// name says in words which database that is, without its password.
+func (f *databaseFlags) name() string {
+	if f.url != "" {
+		return "PostgreSQL"
+	}
+	return "SQLite in " + filepath.Join(f.dataDir, sqliteFile)
+}
+
+func (p *program) dbCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "db",
+		Short: "look after the database",
+		Long: `Look after the database: PostgreSQL by DATABASE_URL, or the embedded SQLite in the data
+directory. "velador serve" applies what is pending when it starts.`,
+	}
+	cmd.AddCommand(p.dbMigrateCommand("migrate"), p.dbMigrateCommand("push"), p.dbStatusCommand(), p.dbPingCommand())
+	return cmd
+}
+
+// dbRun makes a command that works on the open database.
+func (p *program) dbRun(use, short string, timeout time.Duration, run func(context.Context, *databaseFlags, store.Store) error) *cobra.Command {
+	var (
+		logs     logFlags
+		database databaseFlags
+	)
+	cmd := &cobra.Command{
+		Use:     use,
+		Short:   short,
+		Example: "  velador db " + use + "\n  DATABASE_URL=postgres://velador@localhost/velador velador db " + use,
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			logger, err := logs.logger(p.stderr)
+			if err != nil {
+				return err
+			}
+			ctx := cmd.Context()
+			if timeout > 0 {
+				var cancel context.CancelFunc
+				ctx, cancel = context.WithTimeout(ctx, timeout)
+				defer cancel()
+			}
+			db, err := database.open(ctx, logger)
+			if err != nil {
+				return err
+			}
+			defer db.Close() //nolint:errcheck // what was to be kept is committed
+			return run(ctx, &database, db)
+		},
+	}
+	logs.register(cmd.Flags())
+	database.register(p, cmd.Flags())
+	return cmd
+}
+
+func (p *program) dbMigrateCommand(use string) *cobra.Command {
+	short := "bring the schema up to date"
+	if use == "push" {
+		short += " (the same as migrate)"
+	}
+	return p.dbRun(use, short, 0, func(ctx context.Context, _ *databaseFlags, db store.Store) error {
+		applied, err := db.Migrate(ctx)
+		for _, m := range applied {
+			_, _ = fmt.Fprintf(p.stdout, "applied %d %s\n", m.Version, m.Name)
+		}
+		if err == nil && len(applied) == 0 {
+			_, _ = fmt.Fprintln(p.stdout, "The schema is up to date.")
+		}
+		return err
+	})
+}
+
+func (p *program) dbStatusCommand() *cobra.Command {
+	return p.dbRun("status", "list the steps of the schema", dbTimeout, func(ctx context.Context, _ *databaseFlags, db store.Store) error {
+		all, err := db.Migrations(ctx)
+		if err != nil {
+			return err
+		}
+		t := table.NewWriter()
+		t.SetStyle(plainTable)
+		t.AppendHeader(table.Row{"VERSION", "NAME", "APPLIED"})
+		for _, m := range all {
+			applied := "pending"
+			if !m.Applied.IsZero() {
+				applied = m.Applied.UTC().Format(time.RFC3339)
+			}
+			t.AppendRow(table.Row{m.Version, m.Name, applied})
+		}
+		_, err = fmt.Fprintln(p.stdout, t.Render())
+		return err
+	})
+}
+
+func (p *program) dbPingCommand() *cobra.Command {
+	return p.dbRun("ping", "tell whether the database answers", dbTimeout, func(ctx context.Context, flags *databaseFlags, db store.Store) error {
+		begun := time.Now()
+		if err := db.Ping(ctx); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintf(p.stdout, "%s answers, in %s.\n", flags.name(), time.Since(begun).Round(10*time.Microsecond))
+		return err
+	})
+}

@@ -1,0 +1,285 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"velador/internal/bus"
+	"velador/internal/candle"
+	"velador/internal/collector"
+	"velador/internal/exchange"
+	"velador/internal/ingest"
+	"velador/internal/server"
+	"velador/internal/store"
+	"velador/internal/supervise"
+)
+
+const (
+	// lookBack is how many candles behind the newest one are looked through for holes when a
+	// collector takes a series up.
+	lookBack = 10_000
+	// catalogueAge is how long a venue's list of symbols is believed.
+	catalogueAge = 5 * time.Minute
+	// keepStopped is how long a stopped collector's row is kept (DESIGN section 7).
+	keepStopped = 7 * 24 * time.Hour
+	// cleanEvery is how often such rows are looked for.
+	cleanEvery = time.Hour
+	// openTimeout bounds what is done before the server listens, a migration excepted.
+	openTimeout = 30 * time.Second
+)
+
+func (p *program) serveCommand() *cobra.Command {
+	var (
+		logs   logFlags
+		listen listenFlags
+		s      service
+	)
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "run the server: API, database, bus and collectors",
+		Long: `Run the whole product on one machine: the HTTP API, the agent that starts and watches collectors,
+the bus that their candles travel on, and the writer that stores them.
+
+At SIGTERM or Ctrl-C the collectors bring home what they hold and end; the next start resumes them.`,
+		Example: `  velador serve
+  PORT=8080 DATABASE_URL=postgres://velador@localhost/velador velador serve
+  HOST=0.0.0.0 VELADOR_TOKEN=$(openssl rand -hex 24) velador serve`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			logger, err := logs.logger(p.stderr)
+			if err != nil {
+				return err
+			}
+			ln, err := listen.listen()
+			if err != nil {
+				return err
+			}
+			s.environ, s.logger, s.token = p.env.process, logger, listen.token
+			s.childFlags = []string{"--log-level", logs.level, "--log-format", logs.format}
+			go func() {
+				select {
+				case <-s.started():
+					_, _ = fmt.Fprintf(p.stdout, "velador listens on http://%s\n", ln.Addr())
+				case <-cmd.Context().Done():
+				}
+			}()
+			return s.run(cmd.Context(), ln)
+		},
+	}
+	flags := cmd.Flags()
+	logs.register(flags)
+	listen.register(flags)
+	s.database.register(p, flags)
+	s.nats.register(flags)
+	s.exchanges.register(flags)
+	flags.BoolVar(&s.detach, "detach", false, "leave the collectors running at the end, for an upgrade in place")
+	return cmd
+}
+
+// service is the whole product on one machine.
+type service struct {
+	database   databaseFlags
+	nats       natsFlags
+	exchanges  exchangeFlags
+	environ    []string // what collectors inherit a part of
+	childFlags []string // what collectors are called with beside their spec
+	token      string
+	detach     bool
+	logger     *slog.Logger
+
+	// What others may look at once started has been closed.
+	store  store.Store
+	writer *ingest.Writer
+
+	once  sync.Once
+	ready chan struct{}
+}
+
+// started is closed when everything has been opened and requests are answered.
+func (s *service) started() chan struct{} {
+	s.once.Do(func() { s.ready = make(chan struct{}) })
+	return s.ready
+}
+
+// run opens everything, serves on ln until ctx ends, and closes everything. It closes ln.
+func (s *service) run(ctx context.Context, ln net.Listener) (err error) {
+	defer func() { err = errors.Join(err, ignoreClosed(ln.Close())) }()
+	dir, err := openDataDir(s.database.dataDir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, dir.close()) }()
+	opening, cancel := context.WithTimeout(ctx, openTimeout)
+	defer cancel()
+	if s.store, err = s.database.open(opening, s.logger); err != nil {
+		return usageError{err}
+	}
+	defer func() { err = errors.Join(err, s.store.Close()) }()
+	if err := s.store.Ping(opening); err != nil {
+		return usageError{err}
+	}
+	if _, err := s.store.Migrate(ctx); err != nil {
+		return err
+	}
+	if s.nats.url == "" {
+		embedded, err := bus.StartServer(bus.ServerConfig{Dir: dir.join("bus"), Logger: s.logger})
+		if err != nil {
+			return err
+		}
+		defer embedded.Shutdown()
+	}
+	conn, err := bus.Connect(opening, s.nats.client(dir.join("bus", bus.FileName), "server", s.logger))
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if err := conn.Provision(opening); err != nil {
+		return err
+	}
+	return s.serve(ctx, ln, dir, conn)
+}
+
+// serve runs the parts that go on until ctx ends.
+func (s *service) serve(ctx context.Context, ln net.Listener, dir *dataDir, conn *bus.Conn) error {
+	venue, err := s.exchanges.open(exchangeNames[0], s.logger)
+	if err != nil {
+		return err
+	}
+	symbols := exchange.NewSymbols(map[string]exchange.Catalogue{venue.Name(): venue}, catalogueAge, time.Now)
+	fleet, agent, err := s.supervision(dir, conn, symbols)
+	if err != nil {
+		return err
+	}
+	s.writer = &ingest.Writer{Bus: conn, Sink: s.store, Logger: s.logger}
+	web := server.New(server.Config{
+		Fleet: fleet, Candles: s.store, Logs: collectorLogs{fleet: fleet, agent: agent}, Exchanges: exchangeNames,
+		Logger: s.logger, Version: version(), Token: s.token,
+		Ready: []server.Check{
+			{Name: "database", Run: s.store.Ping},
+			{Name: "bus", Run: func(context.Context) error {
+				if !conn.Connected() {
+					return errors.New("the bus cannot be reached")
+				}
+				return nil
+			}},
+		},
+	})
+	close(s.started())
+	s.logger.Info("velador is running", "address", ln.Addr().String(), "database", s.database.name(), "data", dir.path)
+	// Stopped from the last to the first: no new requests, then the collectors, which bring home what
+	// they hold, then the writer that stores it.
+	return runStages(ctx, []stage{
+		{"look-ups", func(ctx context.Context) error {
+			return conn.ServeResume(ctx, func(ctx context.Context, series []candle.Series) ([]candle.Resume, error) {
+				return s.resume(ctx, series)
+			})
+		}},
+		{"writer", s.runWriter},
+		{"clean-up", func(ctx context.Context) error { return s.cleanUp(ctx, fleet) }},
+		{"agent", agent.Run},
+		{"fleet", fleet.Run},
+		{"server", func(ctx context.Context) error { return web.Run(ctx, ln) }},
+	})
+}
+
+// drainTimeout is how long a stopping writer waits for what collectors have just brought. What is not
+// written then waits in the bus's file for the next start.
+const drainTimeout = 5 * time.Second
+
+// runWriter writes until ctx ends, and then until the stream is empty.
+func (s *service) runWriter(ctx context.Context) error {
+	writing, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	ended := make(chan error, 1)
+	go func() { ended <- s.writer.Run(writing) }()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
+	defer cancel()
+	if err := s.writer.Drained(drain); err != nil {
+		s.logger.Warn("not everything is in the database yet; the rest waits on the bus for the next start", "error", err)
+	}
+	stop()
+	return <-ended
+}
+
+// resume looks up where to take up each series.
+func (s *service) resume(ctx context.Context, series []candle.Series) ([]candle.Resume, error) {
+	found := make([]candle.Resume, 0, len(series))
+	for _, one := range series {
+		r, err := s.store.Resume(ctx, one, lookBack)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, r)
+	}
+	return found, nil
+}
+
+// cleanUp removes the rows of collectors that stopped long ago; candles are never touched.
+func (s *service) cleanUp(ctx context.Context, fleet *supervise.Fleet) error {
+	ticker := time.NewTicker(cleanEvery)
+	defer ticker.Stop()
+	for {
+		if n, err := fleet.Cleanup(ctx, keepStopped); err != nil && ctx.Err() == nil {
+			s.logger.Warn("rows of stopped collectors could not be removed; it is tried again", "in", cleanEvery, "error", err)
+		} else if n > 0 {
+			s.logger.Info("rows of collectors that stopped long ago were removed", "rows", n)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+	}
+}
+
+// inherited are the variables that a collector's process gets of ours: nothing secret is among them.
+var inherited = []string{"PATH", "HOME", "TZ", "TMPDIR", "LANG", "SSL_CERT_FILE", "SSL_CERT_DIR", "GODEBUG", "GOMEMLIMIT"}
+
+// command says how a collector's process is started.
+func (s *service) command(executable, busFile string) func(collector.Record) (string, []string, []string) {
+	var env []string
+	for _, entry := range s.environ {
+		for _, name := range inherited {
+			if strings.HasPrefix(entry, name+"=") {
+				env = append(env, entry)
+			}
+		}
+	}
+	env = append(env, s.exchanges.environ()...)
+	if s.nats.url != "" {
+		env = append(env, "VELADOR_NATS_URL="+s.nats.url)
+	}
+	return func(r collector.Record) (string, []string, []string) {
+		args := []string{"collect", "--env-file", os.DevNull, "--exchange", r.Spec.Exchange}
+		args = append(args, s.childFlags...)
+		if s.nats.url == "" {
+			args = append(args, "--bus-file", busFile)
+		}
+		if r.Spec.Since != 0 {
+			args = append(args, "--since", fmt.Sprint(int64(r.Spec.Since)))
+		}
+		return executable, append(args, "--", r.Spec.Selector, r.Spec.Timeframe.String()), env
+	}
+}
+
+// ignoreClosed drops the complaint that a listener was closed by whoever served on it.
+func ignoreClosed(err error) error {
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}

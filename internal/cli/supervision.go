@@ -1,0 +1,84 @@
+package cli
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"os"
+
+	"velador/internal/bus"
+	"velador/internal/collector"
+	"velador/internal/logfile"
+	"velador/internal/proc"
+	"velador/internal/server"
+	"velador/internal/store"
+	"velador/internal/store/postgres"
+	"velador/internal/store/sqlite"
+	"velador/internal/supervise"
+)
+
+// The real parts fit the contracts and the interfaces of those who use them.
+var (
+	_ store.Store     = (*postgres.Store)(nil)
+	_ store.Store     = (*sqlite.Store)(nil)
+	_ supervise.Queue = (*bus.Conn)(nil)
+	_ supervise.Work  = (*bus.Conn)(nil)
+	_ server.Fleet    = (*supervise.Fleet)(nil)
+	_ server.Logs     = collectorLogs{}
+)
+
+// supervision makes the fleet and the agent of this machine.
+func (s *service) supervision(dir *dataDir, conn *bus.Conn, symbols supervise.Catalogue) (*supervise.Fleet, *supervise.Agent, error) {
+	executable, err := os.Executable()
+	if err != nil {
+		return nil, nil, err
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return nil, nil, err
+	}
+	rows, processes := supervise.NewRows(s.store), proc.NewHost(s.logger)
+	fleet := supervise.NewFleet(supervise.FleetConfig{
+		Rows: rows, Queue: conn, Catalogue: symbols, Processes: processes, HostName: host, Logger: s.logger,
+	})
+	agent := supervise.NewAgent(supervise.AgentConfig{
+		Name: instance(host, dir.path), HostName: host, Dir: dir.join("collectors"), Rows: rows, Work: conn, Processes: processes,
+		Command: s.command(executable, dir.join("bus", bus.FileName)), Logger: s.logger, Detach: s.detach,
+	})
+	return fleet, agent, nil
+}
+
+// instance names this installation: the machine and its data directory (SUPERVISION.md rule 2). It is
+// a word that a subject of the bus may hold.
+func instance(host, dataDir string) string {
+	sum := sha256.Sum256([]byte(host + "\x00" + dataDir))
+	return hex.EncodeToString(sum[:8])
+}
+
+// collectorLogs reads the logs of collectors on this machine.
+type collectorLogs struct {
+	fleet *supervise.Fleet
+	agent *supervise.Agent
+}
+
+// Tail gives the newest lines of a collector's log.
+func (l collectorLogs) Tail(ctx context.Context, id int64, n int) ([]string, error) {
+	r, err := l.fleet.Collector(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return logfile.Tail(l.agent.LogPath(r.Spec), n)
+}
+
+// Follow gives them and what follows, until the collector is stopped for good.
+func (l collectorLogs) Follow(ctx context.Context, id int64, n int, yield func(line string) error) error {
+	r, err := l.fleet.Collector(ctx, id)
+	if err != nil {
+		return err
+	}
+	ended := func() bool {
+		now, err := l.fleet.Collector(ctx, id)
+		return err == nil && now.Status == collector.Stopped && !now.Wanted
+	}
+	return logfile.Follow(ctx, l.agent.LogPath(r.Spec), n, ended, yield)
+}

@@ -1,0 +1,279 @@
+package collect
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"velador/internal/backoff"
+	"velador/internal/exchange"
+)
+
+// How connections are kept, in our own time.
+const (
+	subscribeTimeout = time.Minute      // from a connection that stands to Subscribed
+	steadyAfter      = 30 * time.Second // a connection that lived so long ends a run of failures
+	renewEvery       = 5 * time.Minute  // between two reconnects for the sake of a silent symbol
+	renewAtMost      = 6 * time.Hour    // the same when they do not help
+)
+
+// dialPolicy spaces the attempts to connect. Binance allows 300 in five minutes for one address
+// (EXCHANGES.md 2.10), which the adapter's budget watches over.
+var dialPolicy = backoff.Policy{First: 250 * time.Millisecond, Cap: time.Minute, Jitter: 0.5}
+
+var (
+	errOverflow    = errors.New("what the connection brings is not taken: the bus is away, or this machine is too slow")
+	errUnconfirmed = errors.New("the subscriptions were not confirmed in time")
+)
+
+// feed keeps one connection for a part of the symbols: it dials, dials again when the connection
+// breaks, and replaces it by another one, make-before-break, when it is old, when the exchange is
+// about to close it, or when it was asked to.
+type feed struct {
+	exchange   exchange.Exchange
+	dial       func(ctx context.Context, symbols []string) (exchange.Conn, error)
+	log        *slog.Logger
+	inbox      *inbox
+	renew      chan struct{} // cap 1: replace the connection
+	up         atomic.Bool   // the subscriptions of a connection stand
+	reconnects func()
+
+	mu      sync.Mutex
+	symbols []string
+
+	// Of the loop's goroutine.
+	renewals int       // for silent symbols, in a row
+	renewAt  time.Time // no such one before
+}
+
+// line is one connection with the goroutine that reads it.
+type line struct {
+	conn       exchange.Conn
+	born       time.Time
+	subscribed chan struct{} // closed when the exchange has confirmed all subscriptions
+	shutdown   chan struct{} // closed when the exchange says that it will close the connection
+	ended      chan struct{} // closed when nothing more is read
+	err        error         // why; read it after ended
+}
+
+// connect spreads new symbols over connections: those with room first, then further ones.
+func (c *Collector) connect(ctx context.Context, symbols []string) {
+	most := max(1, c.config.Exchange.MaxStreams())
+	assign := func(f *feed, some []string) {
+		for _, symbol := range some {
+			c.bySymbol[symbol].feed = f
+		}
+		f.inbox.widen(len(some))
+	}
+	for _, f := range c.feeds {
+		f.mu.Lock()
+		some := symbols[:min(len(symbols), most-len(f.symbols))]
+		f.symbols = append(f.symbols[:len(f.symbols):len(f.symbols)], some...)
+		f.mu.Unlock()
+		if len(some) > 0 {
+			assign(f, some)
+			f.replaceSoon()
+		}
+		symbols = symbols[len(some):]
+	}
+	for len(symbols) > 0 {
+		some := symbols[:min(len(symbols), most)]
+		symbols = symbols[len(some):]
+		f := &feed{
+			exchange: c.config.Exchange, log: c.log, symbols: some, inbox: newInbox(c.wake), renew: make(chan struct{}, 1),
+			dial: func(ctx context.Context, symbols []string) (exchange.Conn, error) {
+				return c.config.Exchange.Dial(ctx, c.config.Spec.Timeframe, symbols)
+			},
+			reconnects: func() { c.count(func(n *Snapshot) { n.Reconnects++ }) },
+		}
+		assign(f, some)
+		c.feeds = append(c.feeds, f)
+		c.running.Go(func() { f.run(ctx) })
+	}
+}
+
+// replaceSoon asks for another connection.
+func (f *feed) replaceSoon() {
+	select {
+	case f.renew <- struct{}{}:
+	default:
+	}
+}
+
+// run keeps the feed connected until ctx ends.
+func (f *feed) run(ctx context.Context) {
+	var current *line
+	failures := 0
+	var down time.Time // since when there is no connection, while that is worth a word
+	lost := func(err error) {
+		f.up.Store(false)
+		if down.IsZero() {
+			down = time.Now()
+			f.log.Warn("the stream is interrupted; connecting again", "error", err)
+		}
+	}
+	for opened := false; ctx.Err() == nil; {
+		if current == nil {
+			next, err := f.open(ctx, nil)
+			if ctx.Err() != nil {
+				f.close(next)
+				return
+			}
+			if err != nil {
+				lost(err)
+				sleep(ctx, pauseAfter(err, dialPolicy, failures))
+				failures++
+				continue
+			}
+			if opened {
+				f.reconnects()
+			}
+			current, opened = next, true
+			if !down.IsZero() {
+				f.log.Info("the stream flows again", "after", time.Since(down).Round(time.Millisecond))
+				down = time.Time{}
+			}
+		}
+		f.up.Store(true)
+		var err error
+		current, err = f.keep(ctx, current)
+		if err == nil || ctx.Err() != nil {
+			continue
+		}
+		lived := time.Since(current.born)
+		f.close(current)
+		current = nil
+		lost(err)
+		if lived > steadyAfter {
+			failures = 0
+		}
+		if errors.Is(err, errOverflow) {
+			f.inbox.awaitTaken(ctx)
+		}
+		sleep(ctx, pauseAfter(err, dialPolicy, failures))
+		failures++
+	}
+	f.close(current)
+}
+
+// keep waits until the connection ends, which is the error, or until it is time for another one,
+// which takes its place without a moment in between.
+func (f *feed) keep(ctx context.Context, current *line) (*line, error) {
+	// A little before its time, and not all feeds at once.
+	age := f.exchange.MaxAge()
+	age -= time.Duration(rand.Int64N(int64(age)/20 + 1))
+	timer := time.NewTimer(time.Until(current.born.Add(age)))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return current, nil
+	case <-current.ended:
+		return current, current.err
+	case <-timer.C:
+	case <-current.shutdown:
+	case <-f.renew:
+	}
+	for attempt := 0; ; attempt++ {
+		next, err := f.open(ctx, current)
+		if err == nil {
+			f.close(current)
+			f.reconnects()
+			return next, nil
+		}
+		wait := time.NewTimer(pauseAfter(err, dialPolicy, attempt))
+		select {
+		case <-ctx.Done():
+		case <-current.ended:
+		case <-wait.C:
+			wait.Stop()
+			continue
+		}
+		wait.Stop()
+		if ctx.Err() != nil {
+			return current, nil
+		}
+		return current, current.err
+	}
+}
+
+// open dials and waits until the subscriptions stand. before is the connection that it will replace.
+func (f *feed) open(ctx context.Context, before *line) (*line, error) {
+	f.mu.Lock()
+	symbols := f.symbols
+	f.mu.Unlock()
+	conn, err := f.dial(ctx, symbols)
+	if err != nil {
+		return nil, err
+	}
+	l := &line{conn: conn, born: time.Now(), subscribed: make(chan struct{}), shutdown: make(chan struct{}), ended: make(chan struct{})}
+	go f.read(ctx, l, before, symbols) // close waits for it
+	timer := time.NewTimer(subscribeTimeout)
+	defer timer.Stop()
+	select {
+	case <-l.subscribed:
+		return l, nil
+	case <-l.ended:
+		f.close(l)
+		return nil, l.err
+	case <-timer.C:
+		f.close(l)
+		return nil, errUnconfirmed
+	}
+}
+
+// read passes on what the connection brings, until it ends.
+func (f *feed) read(ctx context.Context, l *line, before *line, symbols []string) {
+	defer close(l.ended)
+	confirmed, leaving := false, false
+	for {
+		e, err := l.conn.Receive(ctx)
+		if err != nil {
+			l.err = err
+			return
+		}
+		kept := true
+		switch e.Kind {
+		case exchange.Subscribed:
+			if confirmed {
+				continue
+			}
+			confirmed = true
+			kept = f.inbox.put(event{kind: exchange.Subscribed, symbols: symbols, overlaps: before != nil && !before.gone()})
+			close(l.subscribed)
+		case exchange.Shutdown:
+			if !leaving {
+				leaving = true
+				close(l.shutdown)
+			}
+		case exchange.Update:
+			kept = f.inbox.put(event{kind: exchange.Update, symbol: e.Symbol, candle: e.Candle, closed: e.Closed, at: e.At})
+		}
+		if !kept {
+			l.err = errOverflow
+			return
+		}
+	}
+}
+
+func (l *line) gone() bool {
+	select {
+	case <-l.ended:
+		return true
+	default:
+		return false
+	}
+}
+
+// close ends a connection and waits for its reader. A connection that is gone already has told why;
+// what closing it says is of no more use.
+func (f *feed) close(l *line) {
+	if l == nil {
+		return
+	}
+	_ = l.conn.Close()
+	<-l.ended
+}

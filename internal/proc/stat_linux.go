@@ -1,0 +1,96 @@
+package proc
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// stat is what matters of /proc/PID/stat.
+type stat struct {
+	pid        int
+	state      byte
+	parent     int
+	group      int
+	session    int
+	cpuTicks   uint64 // user and system
+	startTicks uint64
+	rssPages   int64
+	exitCode   int // a wait status, when it is a zombie and we may look
+}
+
+// dead tells that it is a zombie, or less.
+func (s stat) dead() bool { return s.state == 'Z' || s.state == 'X' }
+
+// errNoProcess: /proc has no such process. With hidepid it may still run.
+var errNoProcess = errors.New("no such process in /proc")
+
+// readStat reads the stat file of a process.
+func readStat(pid int) (stat, error) {
+	line, err := os.ReadFile(procPath(pid, "stat")) //nolint:gosec // the path is made of a number
+	switch {
+	case errors.Is(err, os.ErrNotExist), errors.Is(err, unix.ESRCH):
+		return stat{}, errNoProcess
+	case err != nil:
+		return stat{}, err
+	}
+	return parseStat(line)
+}
+
+// parseStat reads a line of proc(5). The command's name, in brackets, may hold blanks and brackets:
+// fields are counted from the last closing one.
+func parseStat(line []byte) (stat, error) {
+	open, end := bytes.IndexByte(line, '('), bytes.LastIndexByte(line, ')')
+	if open < 0 || end < open {
+		return stat{}, fmt.Errorf("a line of stat without a name: %.80q", line)
+	}
+	fields := strings.Fields(string(line[end+1:]))
+	const third = 3 // the number, in proc(5), of the first of these fields
+	if len(fields) < 24-third+1 || len(fields[0]) != 1 {
+		return stat{}, fmt.Errorf("a line of stat with %d fields behind the name: %.80q", len(fields), line)
+	}
+	var failure error
+	number := func(text string) int64 {
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil && failure == nil {
+			failure = fmt.Errorf("a line of stat holds %.40q where a number belongs", text)
+		}
+		return n
+	}
+	field := func(n int) int64 { return number(fields[n-third]) }
+	s := stat{
+		pid: int(number(strings.TrimSpace(string(line[:open])))), state: fields[0][0],
+		parent: int(field(4)), group: int(field(5)), session: int(field(6)),
+		cpuTicks: uint64(field(14)) + uint64(field(15)), startTicks: uint64(field(22)), rssPages: field(24),
+	}
+	if len(fields) >= 52-third+1 {
+		s.exitCode = int(field(52))
+	}
+	if failure != nil {
+		return stat{}, failure
+	}
+	return s, nil
+}
+
+// hasRunID tells whether the environment that a process was started with holds the run's token. It
+// is not known of processes of other users, of kernel threads and of zombies.
+func hasRunID(pid int, runID string) (has, known bool) {
+	environ, err := os.ReadFile(procPath(pid, "environ"))
+	if err != nil || len(environ) == 0 {
+		return false, false
+	}
+	want := []byte(EnvRunID + "=" + runID)
+	for variable := range bytes.SplitSeq(environ, []byte{0}) {
+		if bytes.Equal(variable, want) {
+			return true, true
+		}
+	}
+	return false, true
+}
+
+func procPath(pid int, name string) string { return "/proc/" + strconv.Itoa(pid) + "/" + name }

@@ -1,0 +1,360 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"velador/internal/candle"
+	"velador/internal/store"
+)
+
+// smallBatch is up to how many candles go to the database in one statement and one round trip,
+// as the closed candles of a live minute do. Larger batches are worth a COPY.
+const smallBatch = 500
+
+// pieceRows bounds the candles of one upsert statement within a large batch.
+const pieceRows = 5000
+
+// writeAttempts bounds how often a Write is begun anew after another writer got in its way.
+const writeAttempts = 5
+
+// Write stores a batch in one transaction; see store.Candles.
+//
+// Candles of a stretch where nothing is stored go straight into the table by COPY; all others are
+// upserted from arrays. Both carry the exchange's own digits as text. No temporary table is
+// involved: creating one per batch would bloat PostgreSQL's catalogue.
+func (s *Store) Write(ctx context.Context, entries []store.Entry) (store.Written, error) {
+	batch, err := store.Plan(entries)
+	if err != nil || len(batch.Runs)+len(batch.Gaps) == 0 {
+		return store.Written{}, err
+	}
+	var written store.Written
+	err = s.withConn(ctx, "store candles", func(conn *pgconn.PgConn) error {
+		for attempt := 1; ; attempt++ {
+			var err error
+			if batch.Candles <= smallBatch {
+				written, err = writeSmall(ctx, conn, batch)
+			} else {
+				written, err = writeLarge(ctx, conn, batch, attempt == 1)
+			}
+			switch code(err) {
+			case uniqueViolation, serializationFailure, deadlockDetected:
+				if attempt < writeAttempts {
+					continue
+				}
+			}
+			return err
+		}
+	})
+	if err != nil {
+		return store.Written{}, err
+	}
+	return written, nil
+}
+
+// writeSmall sends everything at once. What is sent up to one Sync is one implicit transaction
+// (PostgreSQL manual, "Pipelining"), so it needs neither BEGIN nor COMMIT.
+func writeSmall(ctx context.Context, conn *pgconn.PgConn, b store.Batch) (store.Written, error) {
+	var trip trip
+	trip.add(registerSeriesSQL, namesOf(b.AllSeries())...)
+	trip.addUpserts(b.Runs)
+	trip.addGaps(b.Gaps)
+	if err := trip.run(ctx, conn); err != nil {
+		return store.Written{}, err
+	}
+	return trip.written()
+}
+
+// writeLarge stores a batch in an explicit transaction, by COPY where mayCopy and nothing is stored.
+func writeLarge(ctx context.Context, conn *pgconn.PgConn, b store.Batch, mayCopy bool) (written store.Written, err error) {
+	defer func() {
+		if err != nil && conn.TxStatus() != 'I' && !conn.IsClosed() {
+			_, rollbackErr := conn.Exec(ctx, "ROLLBACK").ReadAll()
+			err = errors.Join(err, rollbackErr)
+		}
+	}()
+	var begin trip
+	begin.add("BEGIN")
+	begin.add(registerSeriesSQL, namesOf(b.AllSeries())...)
+	begin.add(occupiedSQL, spansOf(b.Runs)...)
+	if err := begin.run(ctx, conn); err != nil {
+		return store.Written{}, err
+	}
+	states := begin.results[2].Rows
+	if len(states) != len(b.Runs) {
+		return store.Written{}, fmt.Errorf("%d of %d series have an id", len(states), len(b.Runs))
+	}
+	var fresh copyReader
+	var occupied []store.Run
+	for i, run := range b.Runs {
+		if mayCopy && string(states[i][1]) == "f" {
+			fresh.add(string(states[i][0]), run.Candles)
+		} else {
+			occupied = append(occupied, run)
+		}
+	}
+	if fresh.rows > 0 {
+		tag, err := conn.CopyFrom(ctx, &fresh, copyCandlesSQL)
+		if err != nil {
+			return store.Written{}, err
+		}
+		if tag.RowsAffected() != int64(fresh.rows) {
+			return store.Written{}, fmt.Errorf("COPY stored %d of %d candles", tag.RowsAffected(), fresh.rows)
+		}
+	}
+	var end trip
+	end.addUpserts(occupied)
+	end.addGaps(b.Gaps)
+	end.add("COMMIT")
+	if err := end.run(ctx, conn); err != nil {
+		return store.Written{}, err
+	}
+	written, err = end.written()
+	written.New += fresh.rows
+	return written, err
+}
+
+// trip is statements that share a round trip.
+type trip struct {
+	batch   pgconn.Batch
+	queued  int
+	upserts []upsert
+	results []*pgconn.Result
+}
+
+// upsert is one upsert statement of a trip.
+type upsert struct{ result, candles int }
+
+func (t *trip) add(sql string, params ...[]byte) {
+	t.batch.ExecParams(sql, params, nil, nil, nil)
+	t.queued++
+}
+
+// addUpserts adds upserts for all candles of runs, in pieces of pieceRows.
+func (t *trip) addUpserts(runs []store.Run) {
+	var piece []store.Run
+	rows := 0
+	flush := func() {
+		if rows > 0 {
+			t.upserts = append(t.upserts, upsert{result: t.queued, candles: rows})
+			t.add(upsertCandlesSQL, candleArrays(piece)...)
+			piece, rows = nil, 0
+		}
+	}
+	for _, run := range runs {
+		for len(run.Candles) > 0 {
+			n := min(len(run.Candles), pieceRows-rows)
+			piece = append(piece, store.Run{Series: run.Series, Candles: run.Candles[:n]})
+			run.Candles = run.Candles[n:]
+			if rows += n; rows == pieceRows {
+				flush()
+			}
+		}
+	}
+	flush()
+}
+
+func (t *trip) addGaps(gaps []candle.Gap) {
+	if len(gaps) > 0 {
+		t.add(upsertGapsSQL, gapArrays(gaps)...)
+	}
+}
+
+// run sends the statements and reads all answers.
+func (t *trip) run(ctx context.Context, conn *pgconn.PgConn) error {
+	var err error
+	if t.results, err = conn.ExecBatch(ctx, &t.batch).ReadAll(); err != nil {
+		return err
+	}
+	for _, r := range t.results {
+		if r.Err != nil {
+			return r.Err
+		}
+	}
+	if len(t.results) != t.queued {
+		return fmt.Errorf("the database answered %d of %d statements", len(t.results), t.queued)
+	}
+	return nil
+}
+
+// written adds up what the upserts of a trip say they did.
+func (t *trip) written() (store.Written, error) {
+	var w store.Written
+	for _, u := range t.upserts {
+		counts, err := integers(t.results[u.result].Rows, 2)
+		if err != nil {
+			return store.Written{}, err
+		}
+		fresh, changed := int(counts[0][0]), int(counts[0][1])
+		w.New += fresh
+		w.Changed += changed
+		w.Same += u.candles - fresh - changed
+	}
+	return w, nil
+}
+
+// pageRows bounds what EachCandle holds in memory at a time.
+const pageRows = 4096
+
+// EachCandle streams the candles of a query; see store.Candles. It reads in pages, each in a
+// query of its own, and holds no connection while it yields: a slow reader keeps neither a
+// connection nor a snapshot, and yield may call the store.
+func (s *Store) EachCandle(ctx context.Context, q store.Query, yield func(candle.Candle) error) error {
+	if err := s.gate.Enter(); err != nil {
+		return err
+	}
+	defer s.gate.Leave()
+	r, left := bounds(q.Range), q.Limit
+	sql := selectCandlesSQL
+	if q.Descending {
+		sql = selectCandlesDescendingSQL
+	}
+	var page []candle.Candle
+	for !r.Empty() {
+		limit := pageRows
+		if q.Limit > 0 {
+			limit = min(limit, left)
+		}
+		var err error
+		if page, err = s.page(ctx, sql, q.Series, r, limit, page[:0]); err != nil {
+			return err
+		}
+		for _, c := range page {
+			if err := yield(c); err != nil {
+				return err
+			}
+		}
+		if left -= len(page); len(page) < limit || (q.Limit > 0 && left == 0) {
+			return nil
+		}
+		last := page[len(page)-1].OpenTime
+		switch {
+		case q.Descending && last == math.MinInt64, !q.Descending && last == math.MaxInt64:
+			return nil
+		case q.Descending:
+			r.To = last - 1
+		default:
+			r.From = last + 1
+		}
+	}
+	return nil
+}
+
+// page reads one page of candles into dst.
+func (s *Store) page(ctx context.Context, sql string, series candle.Series, r candle.Range, limit int, dst []candle.Candle) ([]candle.Candle, error) {
+	err := s.borrow(ctx, "read candles", func(conn *pgconn.PgConn) error {
+		rows := conn.ExecParams(ctx, sql, seriesParams(series, int64(r.From), int64(r.To), int64(limit)), nil, nil, nil)
+		for rows.NextRow() {
+			c, err := decodeCandle(rows.Values())
+			if err != nil {
+				_, closeErr := rows.Close()
+				return errors.Join(err, closeErr)
+			}
+			dst = append(dst, c)
+		}
+		_, err := rows.Close()
+		return err
+	})
+	return dst, err
+}
+
+// bounds gives the range that a query means: the zero Range is all.
+func bounds(r candle.Range) candle.Range {
+	if r == (candle.Range{}) {
+		return candle.Range{From: math.MinInt64, To: math.MaxInt64}
+	}
+	return r
+}
+
+// Resume tells where to take up a series; see store.Candles.
+func (s *Store) Resume(ctx context.Context, series candle.Series, lookBack int) (candle.Resume, error) {
+	resume := candle.Resume{Series: series}
+	err := s.withConn(ctx, "find where a series ends", func(conn *pgconn.PgConn) error {
+		var first trip
+		first.add(newestSQL, seriesParams(series)...)
+		anchored := series.Timeframe.Anchored()
+		if anchored {
+			first.add(jumpsSQL, seriesParams(series, int64(max(lookBack, 0)), series.Timeframe.Step().Milliseconds())...)
+		}
+		if err := first.run(ctx, conn); err != nil {
+			return err
+		}
+		if first.results[0].Rows[0][0] == nil {
+			return nil
+		}
+		newest, err := integers(first.results[0].Rows, 1)
+		if err != nil {
+			return err
+		}
+		resume.Last, resume.HasLast = candle.Millis(newest[0][0]), true
+		if !anchored {
+			gaps, err := selectGaps(ctx, conn, series, candle.Range{From: math.MinInt64, To: resume.Last}, candle.GapOpen)
+			for _, gap := range gaps[max(0, len(gaps)-max(lookBack, 0)):] {
+				resume.Missing = append(resume.Missing, gap.Range)
+			}
+			return err
+		}
+		pairs, err := integers(first.results[1].Rows, 2)
+		if err != nil || len(pairs) == 0 {
+			return err
+		}
+		jumps := make([]store.Jump, len(pairs))
+		for i, pair := range pairs {
+			jumps[i] = store.Jump{After: candle.Millis(pair[0]), Before: candle.Millis(pair[1])}
+		}
+		absent, err := selectGaps(ctx, conn, series, candle.Range{From: jumps[0].After, To: resume.Last}, candle.GapAbsent)
+		resume.Missing = store.Missing(series.Timeframe, jumps, absent)
+		return err
+	})
+	if err != nil {
+		return candle.Resume{}, err
+	}
+	return resume, nil
+}
+
+// Coverage counts a stretch of a series; see store.Candles. The zero Range means all.
+func (s *Store) Coverage(ctx context.Context, series candle.Series, r candle.Range) (store.Coverage, error) {
+	var c store.Coverage
+	r = bounds(r)
+	err := s.withConn(ctx, "count candles", func(conn *pgconn.PgConn) error {
+		var count trip
+		count.add(coverageSQL, seriesParams(series, int64(r.From), int64(r.To))...)
+		if err := count.run(ctx, conn); err != nil {
+			return err
+		}
+		if row := count.results[0].Rows; row[0][0] != nil {
+			n, err := integers(row, 3)
+			if err != nil {
+				return err
+			}
+			c.First, c.Last, c.Present = candle.Millis(n[0][0]), candle.Millis(n[0][1]), n[0][2]
+		}
+		var err error
+		c.Gaps, err = selectGaps(ctx, conn, series, r, "")
+		return err
+	})
+	if err != nil {
+		return store.Coverage{}, err
+	}
+	return c, nil
+}
+
+// integers reads rows of n integers.
+func integers(rows [][][]byte, n int) ([][]int64, error) {
+	all := make([][]int64, len(rows))
+	for i, row := range rows {
+		all[i] = make([]int64, n)
+		for k := range n {
+			var err error
+			if all[i][k], err = strconv.ParseInt(string(row[k]), 10, 64); err != nil {
+				return nil, fmt.Errorf("the database answered no number: %w", err)
+			}
+		}
+	}
+	return all, nil
+}

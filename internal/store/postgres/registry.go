@@ -1,0 +1,182 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"velador/internal/candle"
+	"velador/internal/collector"
+	"velador/internal/store"
+)
+
+// createAttempts bounds how often CreateCollector tries again when the collector that stood in its
+// way is gone before it can be named.
+const createAttempts = 10
+
+// CreateCollector stores a new wanted record; see store.Registry.
+func (s *Store) CreateCollector(ctx context.Context, r collector.Record) (collector.Record, error) {
+	r = store.NewRecord(r)
+	err := s.query(ctx, "store a collector", func() error {
+		for range createAttempts {
+			err := s.pool.QueryRow(ctx, insertCollectorSQL, r.Spec.Exchange, r.Spec.Selector, r.Spec.Timeframe.String(), int64(r.Spec.Since),
+				r.Wanted, string(r.Status), r.PID, nullTime(r.StartedAt), nullTime(r.StoppedAt),
+				clean(r.Host), clean(r.Instance), clean(r.BootID), clean(r.Namespace), int64(r.StartTicks), clean(r.RunID), r.Restarts, clean(r.LastError),
+			).Scan(&r.ID)
+			if !errors.Is(err, pgx.ErrNoRows) {
+				return err
+			}
+			winner, err := s.selectCollectors(ctx, `WHERE wanted AND exchange = $1 AND hashtextextended(symbol, 0) = hashtextextended($2, 0) AND timeframe = $3`,
+				r.Spec.Exchange, r.Spec.Selector, r.Spec.Timeframe.String())
+			if err != nil {
+				return err
+			}
+			if len(winner) > 0 {
+				return &store.ExistsError{Record: winner[0]}
+			}
+		}
+		return fmt.Errorf("a collector of %s exists and does not, %d times in turn", r.Spec.Key(), createAttempts)
+	})
+	if err != nil {
+		return collector.Record{}, err
+	}
+	return r, nil
+}
+
+// UpdateCollector stores all of a record but its ID and Spec; see store.Registry. To want a record
+// again while another of its key is wanted is an *store.ExistsError too.
+func (s *Store) UpdateCollector(ctx context.Context, r collector.Record) error {
+	return s.query(ctx, "store a collector", func() error {
+		tag, err := s.pool.Exec(ctx, updateCollectorSQL, r.ID, r.Wanted, string(r.Status), r.PID, nullTime(r.StartedAt), nullTime(r.StoppedAt),
+			clean(r.Host), clean(r.Instance), clean(r.BootID), clean(r.Namespace), int64(r.StartTicks), clean(r.RunID), r.Restarts, clean(r.LastError))
+		switch {
+		case code(err) == uniqueViolation:
+			winner, selectErr := s.selectCollectors(ctx, `WHERE wanted AND id <> $1 AND (exchange, hashtextextended(symbol, 0), timeframe) =
+				(SELECT exchange, hashtextextended(symbol, 0), timeframe FROM collectors WHERE id = $1)`, r.ID)
+			if selectErr == nil && len(winner) > 0 {
+				return &store.ExistsError{Record: winner[0]}
+			}
+			return errors.Join(err, selectErr)
+		case err != nil:
+			return err
+		case tag.RowsAffected() == 0:
+			return fmt.Errorf("collector %d: %w", r.ID, store.ErrNotFound)
+		}
+		return nil
+	})
+}
+
+// CollectorByID gives one record; see store.Registry.
+func (s *Store) CollectorByID(ctx context.Context, id int64) (collector.Record, error) {
+	found, err := s.collectors(ctx, "WHERE id = $1", id)
+	if err != nil {
+		return collector.Record{}, err
+	}
+	if len(found) == 0 {
+		return collector.Record{}, fmt.Errorf("collector %d: %w", id, store.ErrNotFound)
+	}
+	return found[0], nil
+}
+
+// CollectorsByPID gives the records with a PID that are not stopped; see store.Registry.
+func (s *Store) CollectorsByPID(ctx context.Context, pid int) ([]collector.Record, error) {
+	return s.collectors(ctx, "WHERE pid = $1 AND status <> 'stopped' ORDER BY id DESC", pid)
+}
+
+// Collectors lists records by status; see store.Registry.
+func (s *Store) Collectors(ctx context.Context, statuses ...collector.Status) ([]collector.Record, error) {
+	if len(statuses) == 0 {
+		return s.collectors(ctx, "ORDER BY id")
+	}
+	names := make([]string, len(statuses))
+	for i, status := range statuses {
+		names[i] = string(status)
+	}
+	return s.collectors(ctx, "WHERE status = ANY($1) ORDER BY id", names)
+}
+
+// DeleteStoppedCollectors removes old records; see store.Registry. One that is still wanted stays:
+// its process died, the wish did not.
+func (s *Store) DeleteStoppedCollectors(ctx context.Context, before time.Time) (deleted int64, err error) {
+	err = s.query(ctx, "remove old collectors", func() error {
+		tag, err := s.pool.Exec(ctx, `DELETE FROM collectors
+			WHERE status = 'stopped' AND NOT wanted AND coalesce(stopped_at, started_at) < $1`, before.UTC())
+		deleted = tag.RowsAffected()
+		return err
+	})
+	return deleted, err
+}
+
+// query runs do, which uses the pool, within the gate and with our errors.
+func (s *Store) query(ctx context.Context, action string, do func() error) error {
+	if err := s.gate.Enter(); err != nil {
+		return err
+	}
+	defer s.gate.Leave()
+	err := do()
+	var exists *store.ExistsError
+	if errors.As(err, &exists) || errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	return s.failure(ctx, action, err)
+}
+
+func (s *Store) collectors(ctx context.Context, condition string, args ...any) (records []collector.Record, err error) {
+	err = s.query(ctx, "read the collectors", func() error {
+		records, err = s.selectCollectors(ctx, condition, args...)
+		return err
+	})
+	return records, err
+}
+
+func (s *Store) selectCollectors(ctx context.Context, condition string, args ...any) ([]collector.Record, error) {
+	rows, err := s.pool.Query(ctx, selectCollectorsSQL+condition, args...)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, scanCollector)
+}
+
+func scanCollector(row pgx.CollectableRow) (collector.Record, error) {
+	var r collector.Record
+	var timeframe, status string
+	var since, ticks int64
+	var started, stopped *time.Time
+	err := row.Scan(&r.ID, &r.Spec.Exchange, &r.Spec.Selector, &timeframe, &since, &r.Wanted, &status, &r.PID, &started, &stopped,
+		&r.Host, &r.Instance, &r.BootID, &r.Namespace, &ticks, &r.RunID, &r.Restarts, &r.LastError)
+	if err != nil {
+		return r, err
+	}
+	// A row of an older deployment with a timeframe that does not exist must not hide the others;
+	// its record has none.
+	if tf, err := candle.ParseTimeframe(timeframe); err == nil {
+		r.Spec.Timeframe = tf
+	}
+	r.Spec.Since, r.Status, r.StartTicks = candle.Millis(since), collector.Status(status), uint64(ticks)
+	if started != nil {
+		r.StartedAt = started.UTC().Truncate(time.Millisecond)
+	}
+	if stopped != nil {
+		r.StoppedAt = stopped.UTC().Truncate(time.Millisecond)
+	}
+	return r, nil
+}
+
+// nullTime gives a time to the millisecond in UTC, or nil for the zero time.
+func nullTime(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC().Truncate(time.Millisecond)
+	return &t
+}
+
+// clean makes a text storable: PostgreSQL takes neither zero bytes nor broken UTF-8, and what a
+// dying process wrote last may hold both.
+func clean(s string) string {
+	return strings.ToValidUTF8(strings.ReplaceAll(s, "\x00", ""), "\uFFFD")
+}

@@ -1,0 +1,3 @@
+-- The series that have candles or gaps.
+SELECT exchange, symbol, timeframe FROM series s
+WHERE EXISTS (SELECT 1 FROM candles WHERE series_id = s.id) OR EXISTS (SELECT 1 FROM gaps WHERE series_id = s.id)

@@ -1,0 +1,112 @@
+package supervise
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+
+	"velador/internal/bus"
+	"velador/internal/collector"
+)
+
+// Queue is the Fleet's end of the bus; bus.Conn is one.
+type Queue interface {
+	Assign(ctx context.Context, a bus.Assignment) error
+	AssignAndAwait(ctx context.Context, a bus.Assignment) ([]byte, error)
+	OutstandingAssignments(ctx context.Context) ([]string, error)
+	Withdraw(ctx context.Context, id string) error
+	Command(ctx context.Context, agent string, payload []byte) ([]byte, error)
+}
+
+// Work is the Agent's end of the bus; bus.Conn is one.
+type Work interface {
+	Assignments(ctx context.Context, cfg bus.AgentConfig, handle func(context.Context, *bus.Held) error) error
+	ServeCommands(ctx context.Context, agent string, handle func(context.Context, []byte) []byte) error
+}
+
+var (
+	_ Queue = (*bus.Conn)(nil)
+	_ Work  = (*bus.Conn)(nil)
+)
+
+// maxWire bounds what is read of another part's message, in bytes.
+const maxWire = 1 << 20
+
+// order is an assignment: run the collector of this row.
+type order struct {
+	ID  int64  `json:"id"`
+	Key string `json:"key"` // of its spec: the bus may outlive a database, and its IDs
+	// First tells that somebody waits for the very first life: if it does not begin, the wish ends.
+	First bool `json:"first,omitempty"`
+}
+
+// answer is what an agent says to an order.
+type answer struct {
+	PID    int    `json:"pid,omitempty"`
+	Host   string `json:"host,omitempty"`
+	Failed string `json:"failed,omitempty"` // why there is no process; "" when there is
+}
+
+// The commands to an agent.
+const (
+	opStop = "stop"
+	opList = "list"
+)
+
+type command struct {
+	Op  string `json:"op"`
+	ID  int64  `json:"id,omitempty"`
+	PID int    `json:"pid,omitempty"` // 0: whatever its PID is now
+}
+
+// outcome is how a stop went.
+type outcome string
+
+const (
+	outcomeStopped outcome = "stopped"   // nobody of its group runs any more
+	outcomeUnknown outcome = "not_found" // this agent runs no such process
+	outcomeFailed  outcome = "failed"
+)
+
+// reply is what an agent says to a command.
+type reply struct {
+	Outcome outcome   `json:"outcome,omitempty"` // of a stop
+	Failed  string    `json:"failed,omitempty"`  // why
+	Runs    []running `json:"runs,omitempty"`    // of a list: all that the agent looks after
+}
+
+// running is one collector that an agent looks after.
+type running struct {
+	ID       int64 `json:"id"`
+	PID      int   `json:"pid,omitempty"`       // 0: no process runs at this moment
+	UptimeMS int64 `json:"uptime_ms,omitempty"` // by the clocks of its machine
+}
+
+// decode reads a message of another part.
+func decode[T any](payload []byte) (T, error) {
+	var message T
+	if len(payload) > maxWire {
+		return message, fmt.Errorf("a message of %d bytes is too long", len(payload))
+	}
+	if err := json.Unmarshal(payload, &message); err != nil {
+		return message, fmt.Errorf("read a message: %w", err)
+	}
+	return message, nil
+}
+
+// encode writes a message. All of them are plain structures, which json never refuses.
+func encode(message any) []byte {
+	payload, err := json.Marshal(message)
+	if err != nil {
+		panic(fmt.Sprintf("encode %T: %v", message, err))
+	}
+	return payload
+}
+
+// assignmentID is the ID, on the bus, of the order to run a collector.
+func assignmentID(id int64) string { return strconv.FormatInt(id, 10) }
+
+func assignment(r collector.Record, first bool) bus.Assignment {
+	return bus.Assignment{ID: assignmentID(r.ID), Payload: encode(order{ID: r.ID, Key: r.Spec.Key(), First: first})}
+}
