@@ -27,7 +27,7 @@ var floors = [][]string{
 
 // suites are packages of tests; they may import the contract they test and what is below it, and
 // only tests import them.
-var suites = []string{"internal/exchange/exchangetest", "internal/store/storetest", "internal/store/postgres/pgtest"}
+var suites = []string{"internal/exchange/exchangetest", "internal/store/storetest", "internal/store/postgres/pgtest", "internal/server/servertest"}
 
 // forbidden are arrows that would point down and still be wrong.
 var forbidden = map[string]string{

@@ -83,7 +83,7 @@ func (c *Collector) mostUrgent(now time.Time, least urgency) (most *follower, wh
 		if s.asking || now.Before(s.retryAt) {
 			continue
 		}
-		if q := s.splice.ask(c.clock.now); q.urgency >= least && q.urgency > what.urgency {
+		if q := s.ask(c.clock.now); q.urgency >= least && q.urgency > what.urgency {
 			if most, what = s, q; q.urgency == repair {
 				break
 			}
@@ -149,7 +149,7 @@ func (c *Collector) failedToAnswer(s *follower, err error) {
 		return
 	}
 	now := time.Now()
-	first := false
+	var first bool
 	if s == nil {
 		first, c.rest.noTime = !c.rest.noTime, true
 	} else {
@@ -178,11 +178,12 @@ func (c *Collector) failedToAnswer(s *follower, err error) {
 // answered notes that a question was answered well.
 func (c *Collector) answered(s *follower) {
 	c.rest.failures = 0
-	if s == nil && c.rest.noTime {
+	switch {
+	case s == nil && c.rest.noTime:
 		c.rest.noTime = false
-	} else if s != nil && s.failures > 0 {
+	case s != nil && s.failures > 0:
 		s.failures, s.retryAt = 0, time.Time{}
-	} else {
+	default:
 		return
 	}
 	if c.rest.failing--; c.rest.failing == 0 {
@@ -192,7 +193,7 @@ func (c *Collector) answered(s *follower) {
 
 // subscribed notes that a connection's subscriptions stand: what was missed before is fetched, and
 // the library is asked about series that have not begun.
-func (c *Collector) subscribed(f *feed, e event) {
+func (c *Collector) subscribed(e event) {
 	var fresh []*follower
 	for _, symbol := range e.symbols {
 		s := c.bySymbol[symbol]

@@ -41,7 +41,7 @@ type Sink interface {
 
 // Library knows what is stored.
 type Library interface {
-	// Resume tells where to take up each series, in the order of series.
+	// Resume tells where to take up each series, in the order of series. Several goroutines may call it.
 	Resume(ctx context.Context, series []candle.Series) ([]candle.Resume, error)
 }
 
@@ -90,7 +90,7 @@ type Collector struct {
 	wake    chan struct{}              // an inbox holds something
 	done    chan func(context.Context) // what background work wants done in Run's goroutine
 	running sync.WaitGroup             // all goroutines of Run
-	ctx     context.Context            //nolint:containedctx // of Run: what the pure part hands over goes through it
+	ctx     context.Context            // of Run: what a splice lets go is handed over under it
 	stop    context.CancelCauseFunc    // ends Run
 }
 
@@ -143,7 +143,10 @@ func (c *Collector) Run(ctx context.Context) error {
 func (c *Collector) collect(ctx context.Context) error {
 	symbols, err := c.resolve(ctx)
 	if err != nil {
-		return ended(ctx, err)
+		if ctx.Err() != nil {
+			return nil // an end that was asked for is no failure
+		}
+		return err
 	}
 	c.log.Info("collecting", "symbols", len(symbols))
 	c.follow(ctx, symbols)
@@ -169,14 +172,6 @@ func (c *Collector) collect(ctx context.Context) error {
 		}
 		c.dispatch(ctx)
 	}
-}
-
-// ended makes an error nil when it only says that ctx has ended.
-func ended(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return nil
-	}
-	return err
 }
 
 // background runs work beside the loop; what it returns is done in the loop's goroutine.
@@ -205,16 +200,16 @@ func (c *Collector) drainFeeds() {
 	for _, f := range c.feeds {
 		f.inbox.take(func(e event) {
 			if c.failed == nil && c.ctx.Err() == nil {
-				c.receive(f, e)
+				c.receive(e)
 			}
 		})
 	}
 }
 
 // receive takes one event of a connection.
-func (c *Collector) receive(f *feed, e event) {
+func (c *Collector) receive(e event) {
 	if e.kind == exchange.Subscribed {
-		c.subscribed(f, e)
+		c.subscribed(e)
 		return
 	}
 	s, ok := c.bySymbol[e.symbol]
@@ -230,7 +225,7 @@ func (c *Collector) receive(f *feed, e event) {
 	if e.candle.OpenTime > c.clock.now {
 		c.clock.doubt = true // the future does not open: the frame is wrong, or the clock
 	}
-	if c.clock.doubt && !(s.started && s.before(e.candle.OpenTime).Empty()) {
+	if c.clock.doubt && (!s.started || !s.before(e.candle.OpenTime).Empty()) {
 		return // if it is true it will be fetched
 	}
 	s.observe(e.candle.OpenTime, c.clock.now)

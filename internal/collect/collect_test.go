@@ -147,6 +147,13 @@ func TestCollectorBringsHomeWhatTheMarketHas(t *testing.T) {
 				s.venue.unreached = func(now candle.Millis) error { return during("10:31:59.500", "10:33:10", away)("", now) }
 			},
 			want: "10:30..10:39"},
+		{name: "a reconnect asks at once",
+			have: "09:00..10:50", start: "10:30:30", until: "10:32:08.500", stored: "10:29",
+			fault: func(s *session) {
+				s.venue.cuts = []candle.Millis{instant("10:31:59.500")}
+				s.venue.unreached = func(now candle.Millis) error { return during("10:31:59.500", "10:32:04", away)("", now) }
+			},
+			want: "10:30..10:31", questions: 2},
 		{name: "a broken connection while history is away, and history back before the connection",
 			have: "09:00..10:50", start: "10:30:30", until: "10:45:30", stored: "10:29",
 			fault: func(s *session) {
@@ -251,11 +258,15 @@ func TestCollectorBringsHomeWhatTheMarketHas(t *testing.T) {
 		{name: "frames that lie about the time",
 			have: "09:00..10:50", start: "10:30:30", until: "10:40:30", stored: "10:29",
 			fault: func(s *session) {
-				s.venue.extra = func(symbol string, from candle.Millis) []exchange.Event {
-					lie := func(at, says string) exchange.Event {
-						return exchange.Event{Kind: exchange.Update, Symbol: symbol, Candle: bar(instant(says)), Closed: true, At: instant(at)}
+				s.venue.extra = func(symbol string) []arrival {
+					lie := func(at, open, says string) arrival {
+						return arrival{instant(at), exchange.Event{Kind: exchange.Update, Symbol: symbol, Candle: bar(instant(open)), Closed: true, At: instant(says)}}
 					}
-					return []exchange.Event{lie("10:32:10", "2099-01-01"), lie("10:34:10", "20:00"), lie("10:36:10", "2017-01-01")}
+					return []arrival{
+						lie("10:31:10", "2099-01-01", "2099-01-01"), lie("10:32:10", "2099-01-01", "10:32:10"),
+						lie("10:33:10", "20:00", "10:33:10"), lie("10:34:10", "20:00", "20:01"), lie("10:35:10", "10:34", "20:00"),
+						lie("10:36:10", "2017-01-01", "2017-01-01"), lie("10:37:10", "20:00", "1970-01-01"),
+					}
 				}
 			},
 			want: "10:30..10:39"},

@@ -55,7 +55,7 @@ func (i *inbox) put(e event) bool {
 	switch {
 	case e.kind == exchange.Update && !e.closed:
 		i.forming[e.symbol] = e
-	case len(i.queue) >= 1<<30:
+	case len(i.queue) >= i.limit:
 		select { // only what is taken from now on makes room
 		case <-i.taken:
 		default:

@@ -118,6 +118,7 @@ func (s *shelf) ledger(symbol string) string {
 
 // books is a library.
 type books struct {
+	mu    sync.Mutex
 	found map[string]candle.Resume // by symbol
 	fails int                      // how often it does not answer at first
 	delay time.Duration
@@ -125,10 +126,12 @@ type books struct {
 }
 
 func (b *books) Resume(ctx context.Context, series []candle.Series) ([]candle.Resume, error) {
-	b.asked++
 	if !sleep(ctx, b.delay) {
 		return nil, ctx.Err()
 	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.asked++
 	if b.fails > 0 {
 		b.fails--
 		return nil, fmt.Errorf("the store is away")

@@ -407,9 +407,7 @@ func clockText(m candle.Millis) string {
 	text := strings.TrimSuffix(m.String(), "Z")
 	text = strings.TrimSuffix(text, ".000")
 	text, here := strings.CutPrefix(text, theDay+"T")
-	if strings.HasSuffix(text, ":00") {
-		text = text[:len(text)-3]
-	}
+	text = strings.TrimSuffix(text, ":00")
 	if !here {
 		text = strings.TrimSuffix(text, "T00:00")
 	}

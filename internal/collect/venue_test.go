@@ -30,14 +30,14 @@ type venue struct {
 	maxAge     time.Duration
 	restDelay  time.Duration // ours
 
-	frame     func(symbol string, open candle.Millis) fate             // of a closing frame
-	hidden    func(symbol string, open, now candle.Millis) bool        // rows that history lacks
-	refuses   func(symbol string, now candle.Millis) error             // history's error, if any
-	unreached func(now candle.Millis) error                            // of a dial
-	deaf      func(connection int, symbol string) bool                 // no frames, though acknowledged
-	cuts      []candle.Millis                                          // when every connection breaks
-	shutdowns []candle.Millis                                          // when it is announced that they will, ten seconds later
-	extra     func(symbol string, from candle.Millis) []exchange.Event // frames that tell lies
+	frame     func(symbol string, open candle.Millis) fate      // of a closing frame
+	hidden    func(symbol string, open, now candle.Millis) bool // rows that history lacks
+	refuses   func(symbol string, now candle.Millis) error      // history's error, if any
+	unreached func(now candle.Millis) error                     // of a dial
+	deaf      func(connection int, symbol string) bool          // no frames, though acknowledged
+	cuts      []candle.Millis                                   // when every connection breaks
+	shutdowns []candle.Millis                                   // when it is announced that they will, ten seconds later
+	extra     func(symbol string) []arrival                     // frames that tell lies
 
 	mu       sync.Mutex
 	asked    []candle.Millis // when history was asked
@@ -161,7 +161,7 @@ func (v *venue) Dial(ctx context.Context, tf candle.Timeframe, symbols []string)
 	v.dialed = append(v.dialed, now)
 	v.open++
 	v.mostOpen = max(v.mostOpen, v.open)
-	c := &wire{venue: v, closed: make(chan struct{}), events: []exchange.Event{{Kind: exchange.Subscribed, At: now + 1}}}
+	c := &wire{venue: v, closed: make(chan struct{}), events: []arrival{{now + 1, exchange.Event{Kind: exchange.Subscribed}}}}
 	for _, symbol := range symbols {
 		if v.deaf != nil && v.deaf(len(v.dialed), symbol) {
 			continue
@@ -172,19 +172,20 @@ func (v *venue) Dial(ctx context.Context, tf candle.Timeframe, symbols []string)
 		if at <= now {
 			continue // that server is another one
 		}
-		c.events = append(c.events, exchange.Event{Kind: exchange.Shutdown, At: at})
+		c.events = append(c.events, arrival{at, exchange.Event{Kind: exchange.Shutdown, At: at}})
 		c.cuts = append(c.cuts, at.Add(10*time.Second))
 	}
 	c.cuts = append(c.cuts, v.cuts...)
-	c.events = slices.DeleteFunc(c.events, func(e exchange.Event) bool { return e.At <= now })
+	c.events = slices.DeleteFunc(c.events, func(e arrival) bool { return e.at <= now })
 	c.cuts = slices.DeleteFunc(c.cuts, func(at candle.Millis) bool { return at <= now })
 	slices.Sort(c.cuts)
-	slices.SortStableFunc(c.events, func(a, b exchange.Event) int { return cmp.Compare(a.At, b.At) })
+	slices.SortStableFunc(c.events, func(a, b arrival) int { return cmp.Compare(a.at, b.at) })
 	return c, nil
 }
 
-func (v *venue) frames(symbol string, from candle.Millis) []exchange.Event {
-	var events []exchange.Event
+func (v *venue) frames(symbol string, from candle.Millis) []arrival {
+	var events []arrival
+	add := func(e exchange.Event) { events = append(events, arrival{e.At, e}) }
 	for _, c := range v.rows[symbol] {
 		end := max(c.CloseTime, v.tf.Next(c.OpenTime)-1)
 		if end.Add(10*time.Minute) < from {
@@ -193,7 +194,7 @@ func (v *venue) frames(symbol string, from candle.Millis) []exchange.Event {
 		forming := c
 		forming.Close, forming.Volume, forming.Trades = c.Open, candle.MustDecimal("0"), 0
 		for _, at := range []candle.Millis{c.OpenTime.Add(2 * time.Second), c.OpenTime + (end-c.OpenTime)/2} {
-			events = append(events, exchange.Event{Kind: exchange.Update, Symbol: symbol, Candle: forming, At: at})
+			add(exchange.Event{Kind: exchange.Update, Symbol: symbol, Candle: forming, At: at})
 		}
 		var f fate
 		if v.frame != nil {
@@ -201,23 +202,29 @@ func (v *venue) frames(symbol string, from candle.Millis) []exchange.Event {
 		}
 		closing := exchange.Event{Kind: exchange.Update, Symbol: symbol, Candle: c, Closed: true, At: (end + 5).Add(f.late)}
 		if !f.lost {
-			events = append(events, closing)
+			add(closing)
 		}
 		if f.again {
 			closing.At = closing.At.Add(time.Second)
-			events = append(events, closing)
+			add(closing)
 		}
 	}
 	if v.extra != nil {
-		events = append(events, v.extra(symbol, from)...)
+		events = append(events, v.extra(symbol)...)
 	}
 	return events
+}
+
+// arrival is an event and when it comes, whatever it says itself.
+type arrival struct {
+	at    candle.Millis
+	event exchange.Event
 }
 
 // wire is one connection of a venue.
 type wire struct {
 	venue  *venue
-	events []exchange.Event // At is when they come
+	events []arrival
 	cuts   []candle.Millis
 	once   sync.Once
 	closed chan struct{}
@@ -228,7 +235,7 @@ var errCut = errors.New("the connection was cut")
 func (w *wire) Receive(ctx context.Context) (exchange.Event, error) {
 	next, cut := time.Duration(1<<62), time.Duration(1<<62)
 	if len(w.events) > 0 {
-		next = w.venue.until(w.events[0].At)
+		next = w.venue.until(w.events[0].at)
 	}
 	if len(w.cuts) > 0 {
 		cut = w.venue.until(w.cuts[0])
@@ -245,7 +252,7 @@ func (w *wire) Receive(ctx context.Context) (exchange.Event, error) {
 	if cut < next {
 		return exchange.Event{}, errCut
 	}
-	e := w.events[0]
+	e := w.events[0].event
 	w.events = w.events[1:]
 	return e, nil
 }

@@ -49,7 +49,9 @@ func TestGoBinanceReadsCandlesCatalogueAndStream(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	x.clock.untilAsleep(t, x.clock.Now()+20_000) // the connection is served
+	now := x.clock.Now()
+	first := push(x.market, nil, now, nil)
+	x.clock.untilAsleep(t, first.next(now, first.ticked)) // the stream is subscribed
 	x.clock.Advance(31 * time.Second)
 	for {
 		e := receive(t, "an event", events)

@@ -325,11 +325,11 @@ func TestStartAndStopLeakNoDescriptor(t *testing.T) {
 		}
 	}
 	cycle()
-	before := descriptors()
+	dumpfds(t,"before"); before := descriptors()
 	for range 200 {
 		cycle()
 	}
-	s.until("the descriptors are "+strconv.Itoa(before)+" again", func() bool { return descriptors() <= before })
+	dumpfds(t,"after"); s.until("the descriptors are "+strconv.Itoa(before)+" again", func() bool { return descriptors() <= before })
 }
 
 func TestLogIsCutAndItsWriterGoesOn(t *testing.T) {

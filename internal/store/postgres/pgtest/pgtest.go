@@ -42,8 +42,8 @@ func Exit(code int) {
 	os.Exit(code)
 }
 
-// Database gives the URL of a fresh, empty database on the shared server. The shared server does not wait for the disk, so it says nothing about durability or
-// speed. Without PostgreSQL installed the test is skipped, or fails under CI_REQUIRE=1.
+// Database gives the URL of a fresh, empty database on the shared server. That does not wait for
+// the disk, so it says nothing about durability or speed. Without PostgreSQL installed the test is skipped, or fails under CI_REQUIRE=1.
 func Database(t testing.TB) string {
 	t.Helper()
 	return sharedServer(t).Database(t)
