@@ -18,11 +18,11 @@ func (r Range) String() string { return fmt.Sprintf("%s … %s", r.From, r.To) }
 type GapState string
 
 const (
-	// GapOpen: candles should exist and do not; they are still asked for.
+	// GapOpen says that candles should exist and do not; they are still asked for.
 	GapOpen GapState = "open"
-	// GapAbsent: absent at source, proved by the venue's own answers.
+	// GapAbsent says that they are absent at source, proved by the venue's own answers.
 	GapAbsent GapState = "absent"
-	// GapRepaired: the candles came later and are stored.
+	// GapRepaired says that the candles came later and are stored.
 	GapRepaired GapState = "repaired"
 )
 

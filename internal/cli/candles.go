@@ -50,7 +50,7 @@ func (p *program) candlesCommand() *cobra.Command {
 				if err != nil {
 					return remote.remote(err)
 				}
-				defer rows.Close() //nolint:errcheck // only read
+				defer rows.Close()
 				if _, err := io.Copy(p.stdout, rows); err != nil {
 					return fmt.Errorf("the candles ended midway, what was printed is not the whole: %w", err)
 				}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -47,7 +48,7 @@ func readEnvFile(path string, required bool) (map[string]string, error) {
 	if err != nil {
 		return nil, usagef("read the settings: %w", err)
 	}
-	defer file.Close() //nolint:errcheck // only read
+	defer file.Close()
 	text, err := io.ReadAll(io.LimitReader(file, maxEnvFile+1))
 	if err != nil {
 		return nil, usagef("read the settings in %s: %w", path, err)
@@ -170,7 +171,7 @@ func (f *listenFlags) register(flags *pflag.FlagSet) {
 // minTokenLen keeps a token from being guessed.
 const minTokenLen = 16
 
-func (f *listenFlags) listen() (net.Listener, error) {
+func (f *listenFlags) listen(ctx context.Context) (net.Listener, error) {
 	if f.port < 0 || f.port > 65535 {
 		return nil, usagef("port %d does not exist: use one from 1 to 65535", f.port)
 	}
@@ -181,7 +182,7 @@ func (f *listenFlags) listen() (net.Listener, error) {
 		return nil, usagef("listening on %s would let everybody who reaches this machine start and stop collectors: set VELADOR_TOKEN to a long random text, or listen on 127.0.0.1", f.host)
 	}
 	address := net.JoinHostPort(f.host, strconv.Itoa(f.port))
-	listener, err := net.Listen("tcp", address)
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
 		return nil, usagef("cannot listen on %s: %w; is it taken? --port or PORT chooses another one", address, cause(err))
 	}

@@ -78,11 +78,11 @@ func TestListeningBeyondLoopbackNeedsAToken(t *testing.T) {
 		{listenFlags{host: "127.0.0.1", token: "short"}, "at least"},
 		{listenFlags{host: "127.0.0.1", port: 70000}, "70000"},
 	} {
-		if l, err := c.listen(); err == nil || exitCode(err) != ExitUsage || !strings.Contains(err.Error(), c.mentions) {
+		if l, err := c.listen(t.Context()); err == nil || exitCode(err) != ExitUsage || !strings.Contains(err.Error(), c.mentions) {
 			t.Errorf("%+v: %v, %v", c.listenFlags, l, err)
 		}
 	}
-	l, err := (&listenFlags{host: "127.0.0.1"}).listen()
+	l, err := (&listenFlags{host: "127.0.0.1"}).listen(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -78,7 +78,7 @@ func (p *program) dbRun(use, short string, timeout time.Duration, run func(conte
 			if err != nil {
 				return err
 			}
-			defer db.Close() //nolint:errcheck // what was to be kept is committed
+			defer db.Close()
 			return run(ctx, &database, db)
 		},
 	}

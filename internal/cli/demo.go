@@ -59,7 +59,7 @@ the exit code is 0 only if they are equal.`,
 				if dir, err = os.MkdirTemp("", "velador-demo-"); err != nil {
 					return usagef("a demo needs a temporary folder: %w", err)
 				}
-				defer os.RemoveAll(dir) //nolint:errcheck // a leftover in the temporary folder harms nobody
+				defer os.RemoveAll(dir) // a leftover in the temporary folder harms nobody
 			}
 			d := &demo{program: p, logger: logger, dir: dir, length: length, peaceful: peaceful}
 			return d.run(cmd.Context(), simulate.Options{DataDir: data, Speed: speed, Seed: seed, Logger: logger}, port)
@@ -123,7 +123,7 @@ func (d *demo) run(ctx context.Context, options simulate.Options, port int) (err
 	if d.sim, err = simulate.New(options); err != nil {
 		return usageError{err}
 	}
-	exchangeListener, err := net.Listen("tcp", "127.0.0.1:0")
+	exchangeListener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return fmt.Errorf("listen for the simulated exchange: %w", err)
 	}
@@ -132,10 +132,10 @@ func (d *demo) run(ctx context.Context, options simulate.Options, port int) (err
 	if port == 0 {
 		listen.port = 3000
 	}
-	ln, err := listen.listen()
+	ln, err := listen.listen(ctx)
 	if err != nil && port == 0 {
 		listen.port = 0
-		ln, err = listen.listen()
+		ln, err = listen.listen(ctx)
 	}
 	if err != nil {
 		return errors.Join(err, exchangeListener.Close())

@@ -59,7 +59,7 @@ At SIGTERM or Ctrl-C the collectors bring home what they hold and end; the next 
 			if err != nil {
 				return err
 			}
-			ln, err := listen.listen()
+			ln, err := listen.listen(cmd.Context())
 			if err != nil {
 				return err
 			}

@@ -131,7 +131,9 @@ func serveSimulator(ctx context.Context, sim *simulate.Simulator, ln net.Listene
 			case <-ctx.Done():
 				// Nobody relies on a simulator's last answers.
 				err := server.Close()
-				<-ended
+				if served := <-ended; !errors.Is(served, http.ErrServerClosed) {
+					err = errors.Join(err, served)
+				}
 				return err
 			}
 		}},

@@ -27,6 +27,7 @@ func (s Spec) Key() string { return s.Exchange + ":" + s.Selector + ":" + s.Time
 // Status is the contract's word for a collector's condition (DESIGN section 7).
 type Status string
 
+// The statuses of the contract.
 const (
 	Running Status = "running" // its process is alive, or is being started
 	Failed  Status = "error"   // it keeps failing and is tried again

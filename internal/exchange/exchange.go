@@ -93,12 +93,12 @@ type Conn interface {
 type EventKind uint8
 
 const (
-	// Update: a candle as it is now, forming or closed.
+	// Update brings a candle as it is now, forming or closed.
 	Update EventKind = iota + 1
-	// Subscribed: the venue has acknowledged every subscription. It proves syntax only: an unknown
+	// Subscribed tells that the venue has acknowledged every subscription. It proves syntax only: an unknown
 	// symbol is acknowledged too, and stays silent (EXCHANGES.md 2.11).
 	Subscribed
-	// Shutdown: the venue will close this connection soon; open another one now.
+	// Shutdown tells that the venue will close this connection soon; open another one now.
 	Shutdown
 )
 

@@ -14,6 +14,7 @@ import (
 // Kind is the class of a problem.
 type Kind uint8
 
+// The kinds of problems.
 const (
 	Internal    Kind = iota // a defect or an unforeseen failure of ours
 	Invalid                 // what was asked for makes no sense; asking again will not help

@@ -250,7 +250,9 @@ func TestClaimNamesTheProcessThatHoldsTheLock(t *testing.T) {
 func TestOpenTellsTheSameFromTheGoneAndTheUnverifiable(t *testing.T) {
 	t.Parallel()
 	hosts(t, func(t *testing.T, h *Host) {
-		p := spawn(t, h, testSpec(t.TempDir(), "quiet"))
+		spec := testSpec(t.TempDir(), "quiet")
+		p := spawn(t, h, spec)
+		waitLog(t, spec.LogPath, "ready") // the environment of a process that has just begun is not readable yet
 		id := p.Identity()
 		changed := func(change func(*Identity)) Identity { other := id; change(&other); return other }
 		cases := []struct {

@@ -19,13 +19,15 @@ type stat struct {
 	group      int
 	session    int
 	cpuTicks   uint64 // user and system
+	threads    int
 	startTicks uint64
 	rssPages   int64
 	exitCode   int // a wait status, when it is a zombie and we may look
 }
 
-// dead tells that it is a zombie, or less.
-func (s stat) dead() bool { return s.state == 'Z' || s.state == 'X' }
+// dead tells that it is a zombie, or less. A process whose first thread has ended looks like a zombie
+// while its other threads still hold its files and locks: it is dead when the last of them is.
+func (s stat) dead() bool { return (s.state == 'Z' || s.state == 'X') && s.threads <= 1 }
 
 // errNoProcess: /proc has no such process. With hidepid it may still run.
 var errNoProcess = errors.New("no such process in /proc")
@@ -66,7 +68,7 @@ func parseStat(line []byte) (stat, error) {
 	s := stat{
 		pid: int(number(strings.TrimSpace(string(line[:open])))), state: fields[0][0],
 		parent: int(field(4)), group: int(field(5)), session: int(field(6)),
-		cpuTicks: uint64(field(14)) + uint64(field(15)), startTicks: uint64(field(22)), rssPages: field(24),
+		cpuTicks: uint64(field(14)) + uint64(field(15)), threads: int(field(20)), startTicks: uint64(field(22)), rssPages: field(24),
 	}
 	if len(fields) >= 52-third+1 {
 		s.exitCode = int(field(52))

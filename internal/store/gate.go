@@ -7,7 +7,7 @@ import (
 	"velador/internal/problem"
 )
 
-// ErrClosed: the store was closed before the call.
+// ErrClosed tells that the store was closed before the call.
 var ErrClosed = errors.New("the store is closed")
 
 // Gate lets calls into a store until it is closed, and lets Close wait for those under way. Unlike

@@ -15,7 +15,7 @@ import (
 	"velador/internal/collector"
 )
 
-// ErrNotFound: no such row.
+// ErrNotFound tells that there is no such row.
 var ErrNotFound = errors.New("not found")
 
 // Store is a database. All methods are safe for concurrent use.
@@ -29,7 +29,7 @@ type Store interface {
 	Close() error
 }
 
-// ExistsError: another collector of the same key is wanted already.
+// ExistsError tells that another collector of the same key is wanted already.
 type ExistsError struct{ Record collector.Record }
 
 // Error names the one that exists.

@@ -73,8 +73,7 @@ func (x *actor) launch(ctx context.Context) (*proc.Process, error) {
 	}
 	err = x.take(ctx, p, adopted)
 	if errors.Is(err, errUnsaved) { // nobody would know of it
-		x.halt(ctx, p)
-		return nil, err
+		return nil, errors.Join(err, x.halt(ctx, p))
 	}
 	if err == nil {
 		x.agent.log.Info("a collector runs", "id", x.id, "collector", x.spec.Key(), "pid", x.row.PID, "restarts", x.row.Restarts, "adopted", adopted)

@@ -51,13 +51,14 @@ func advice(ctx context.Context, err error) string {
 	}
 	var network net.Error
 	var connect *pgconn.ConnectError
+	var none *noConnectionError
 	switch {
 	case errors.Is(ctx.Err(), context.DeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
 		return "The database does not answer in time: see whether PostgreSQL is overloaded or stuck, and whether the network to it is sound."
 	case errors.As(err, &connect):
 		return "The database cannot be reached: start PostgreSQL, or correct the host and port in DATABASE_URL."
 	case errors.As(err, &network), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF),
-		errors.Is(err, net.ErrClosed), errors.Is(err, pgconn.ErrConnClosed):
+		errors.Is(err, net.ErrClosed), errors.Is(err, pgconn.ErrConnClosed), errors.As(err, &none):
 		return "The connection to the database was lost: it is opened again with the next call; if this goes on, see whether PostgreSQL runs."
 	}
 	return ""
@@ -91,6 +92,13 @@ func adviceFor(answer *pgconn.PgError) string {
 	}
 	return ""
 }
+
+// noConnectionError says that the pool had no working connection to give, whatever its reason.
+type noConnectionError struct{ err error }
+
+func (e *noConnectionError) Error() string { return e.err.Error() }
+
+func (e *noConnectionError) Unwrap() error { return e.err }
 
 // code gives the SQLSTATE in err's chain, or "".
 func code(err error) string {

@@ -20,6 +20,9 @@ import (
 //go:embed migrations/*.sql
 var migrationFiles embed.FS
 
+// appliedSQL reads goose's table of applied steps.
+const appliedSQL = "SELECT version_id, tstamp FROM " + goose.DefaultTablename + " WHERE is_applied"
+
 // migrationLock is the key of the advisory lock under which one velador migrates while others
 // wait: "velador" in ASCII.
 const migrationLock = 0x76656c61646f72
@@ -100,7 +103,12 @@ func (s *Store) Migrations(ctx context.Context) ([]store.Migration, error) {
 
 // appliedAt gives when each applied step was.
 func (s *Store) appliedAt(ctx context.Context) (map[int64]time.Time, error) {
-	rows, err := s.pool.Query(ctx, "SELECT version_id, tstamp FROM "+goose.DefaultTablename+" WHERE is_applied")
+	conn, err := s.acquire(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Release()
+	rows, err := conn.Query(ctx, appliedSQL)
 	if err != nil {
 		return nil, err
 	}

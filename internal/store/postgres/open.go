@@ -78,6 +78,7 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 	// A connection that died while it lay idle (the database was restarted) is seen by its closed
 	// socket, without a round trip, and replaced before anyone uses it.
 	pooled.PrepareConn = func(_ context.Context, conn *pgx.Conn) (bool, error) {
+		//nolint:staticcheck // Deprecated for Ping, whose round trip is what this saves; what it cannot see, the call itself does.
 		return conn.PgConn().CheckConn() == nil, nil
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, pooled)
@@ -180,10 +181,19 @@ func (s *Store) withConn(ctx context.Context, action string, do func(*pgconn.PgC
 // borrow lends a connection of the pool to do, within the gate; action completes "cannot …" in the
 // error. A connection that comes back inside a transaction is closed by the pool.
 func (s *Store) borrow(ctx context.Context, action string, do func(*pgconn.PgConn) error) error {
-	conn, err := s.pool.Acquire(ctx)
+	conn, err := s.acquire(ctx)
 	if err != nil {
 		return s.failure(ctx, action, err)
 	}
 	defer conn.Release()
 	return s.failure(ctx, action, do(conn.Conn().PgConn()))
+}
+
+// acquire takes a connection out of the pool.
+func (s *Store) acquire(ctx context.Context) (*pgxpool.Conn, error) {
+	conn, err := s.pool.Acquire(ctx)
+	if err != nil {
+		return nil, &noConnectionError{err}
+	}
+	return conn, nil
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"velador/internal/candle"
 	"velador/internal/collector"
@@ -21,16 +22,16 @@ const createAttempts = 10
 // CreateCollector stores a new wanted record; see store.Registry.
 func (s *Store) CreateCollector(ctx context.Context, r collector.Record) (collector.Record, error) {
 	r = store.NewRecord(r)
-	err := s.query(ctx, "store a collector", func() error {
+	err := s.query(ctx, "store a collector", func(conn *pgxpool.Conn) error {
 		for range createAttempts {
-			err := s.pool.QueryRow(ctx, insertCollectorSQL, r.Spec.Exchange, r.Spec.Selector, r.Spec.Timeframe.String(), int64(r.Spec.Since),
+			err := conn.QueryRow(ctx, insertCollectorSQL, r.Spec.Exchange, r.Spec.Selector, r.Spec.Timeframe.String(), int64(r.Spec.Since),
 				r.Wanted, string(r.Status), r.PID, nullTime(r.StartedAt), nullTime(r.StoppedAt),
 				clean(r.Host), clean(r.Instance), clean(r.BootID), clean(r.Namespace), int64(r.StartTicks), clean(r.RunID), r.Restarts, clean(r.LastError),
 			).Scan(&r.ID)
 			if !errors.Is(err, pgx.ErrNoRows) {
 				return err
 			}
-			winner, err := s.selectCollectors(ctx, `WHERE wanted AND exchange = $1 AND hashtextextended(symbol, 0) = hashtextextended($2, 0) AND timeframe = $3`,
+			winner, err := selectCollectors(ctx, conn, `WHERE wanted AND exchange = $1 AND hashtextextended(symbol, 0) = hashtextextended($2, 0) AND timeframe = $3`,
 				r.Spec.Exchange, r.Spec.Selector, r.Spec.Timeframe.String())
 			if err != nil {
 				return err
@@ -50,12 +51,12 @@ func (s *Store) CreateCollector(ctx context.Context, r collector.Record) (collec
 // UpdateCollector stores all of a record but its ID and Spec; see store.Registry. To want a record
 // again while another of its key is wanted is an *store.ExistsError too.
 func (s *Store) UpdateCollector(ctx context.Context, r collector.Record) error {
-	return s.query(ctx, "store a collector", func() error {
-		tag, err := s.pool.Exec(ctx, updateCollectorSQL, r.ID, r.Wanted, string(r.Status), r.PID, nullTime(r.StartedAt), nullTime(r.StoppedAt),
+	return s.query(ctx, "store a collector", func(conn *pgxpool.Conn) error {
+		tag, err := conn.Exec(ctx, updateCollectorSQL, r.ID, r.Wanted, string(r.Status), r.PID, nullTime(r.StartedAt), nullTime(r.StoppedAt),
 			clean(r.Host), clean(r.Instance), clean(r.BootID), clean(r.Namespace), int64(r.StartTicks), clean(r.RunID), r.Restarts, clean(r.LastError))
 		switch {
 		case code(err) == uniqueViolation:
-			winner, selectErr := s.selectCollectors(ctx, `WHERE wanted AND id <> $1 AND (exchange, hashtextextended(symbol, 0), timeframe) =
+			winner, selectErr := selectCollectors(ctx, conn, `WHERE wanted AND id <> $1 AND (exchange, hashtextextended(symbol, 0), timeframe) =
 				(SELECT exchange, hashtextextended(symbol, 0), timeframe FROM collectors WHERE id = $1)`, r.ID)
 			if selectErr == nil && len(winner) > 0 {
 				return &store.ExistsError{Record: winner[0]}
@@ -102,8 +103,8 @@ func (s *Store) Collectors(ctx context.Context, statuses ...collector.Status) ([
 // DeleteStoppedCollectors removes old records; see store.Registry. One that is still wanted stays:
 // its process died, the wish did not.
 func (s *Store) DeleteStoppedCollectors(ctx context.Context, before time.Time) (deleted int64, err error) {
-	err = s.query(ctx, "remove old collectors", func() error {
-		tag, err := s.pool.Exec(ctx, `DELETE FROM collectors
+	err = s.query(ctx, "remove old collectors", func(conn *pgxpool.Conn) error {
+		tag, err := conn.Exec(ctx, `DELETE FROM collectors
 			WHERE status = 'stopped' AND NOT wanted AND coalesce(stopped_at, started_at) < $1`, before.UTC())
 		deleted = tag.RowsAffected()
 		return err
@@ -111,13 +112,18 @@ func (s *Store) DeleteStoppedCollectors(ctx context.Context, before time.Time) (
 	return deleted, err
 }
 
-// query runs do, which uses the pool, within the gate and with our errors.
-func (s *Store) query(ctx context.Context, action string, do func() error) error {
+// query lends a connection of the pool to do, within the gate and with our errors.
+func (s *Store) query(ctx context.Context, action string, do func(*pgxpool.Conn) error) error {
 	if err := s.gate.Enter(); err != nil {
 		return err
 	}
 	defer s.gate.Leave()
-	err := do()
+	conn, err := s.acquire(ctx)
+	if err != nil {
+		return s.failure(ctx, action, err)
+	}
+	defer conn.Release()
+	err = do(conn)
 	var exists *store.ExistsError
 	if errors.As(err, &exists) || errors.Is(err, store.ErrNotFound) {
 		return err
@@ -126,15 +132,15 @@ func (s *Store) query(ctx context.Context, action string, do func() error) error
 }
 
 func (s *Store) collectors(ctx context.Context, condition string, args ...any) (records []collector.Record, err error) {
-	err = s.query(ctx, "read the collectors", func() error {
-		records, err = s.selectCollectors(ctx, condition, args...)
+	err = s.query(ctx, "read the collectors", func(conn *pgxpool.Conn) error {
+		records, err = selectCollectors(ctx, conn, condition, args...)
 		return err
 	})
 	return records, err
 }
 
-func (s *Store) selectCollectors(ctx context.Context, condition string, args ...any) ([]collector.Record, error) {
-	rows, err := s.pool.Query(ctx, selectCollectorsSQL+condition, args...)
+func selectCollectors(ctx context.Context, conn *pgxpool.Conn, condition string, args ...any) ([]collector.Record, error) {
+	rows, err := conn.Query(ctx, selectCollectorsSQL+condition, args...)
 	if err != nil {
 		return nil, err
 	}

@@ -17,6 +17,9 @@ import (
 //go:embed migrations/*.sql
 var migrationFiles embed.FS
 
+// appliedSQL reads goose's table of applied steps.
+const appliedSQL = "SELECT version_id, CAST(strftime('%s', tstamp) AS INTEGER) FROM " + goose.DefaultTablename + " WHERE is_applied"
+
 // Migrate applies what is pending, each step in a transaction of its own, and lists it.
 func (s *Store) Migrate(ctx context.Context) (applied []store.Migration, err error) {
 	err = s.call(ctx, "bring the database's tables up to date", func() error {
@@ -70,7 +73,7 @@ func (s *Store) Migrations(ctx context.Context) (all []store.Migration, err erro
 
 // appliedAt gives when each applied step was.
 func (s *Store) appliedAt(ctx context.Context) (at map[int64]time.Time, err error) {
-	rows, err := s.reader.QueryContext(ctx, "SELECT version_id, CAST(strftime('%s', tstamp) AS INTEGER) FROM "+goose.DefaultTablename+" WHERE is_applied")
+	rows, err := s.reader.QueryContext(ctx, appliedSQL)
 	if err != nil {
 		if primary(err) == codeError && strings.Contains(err.Error(), "no such table") {
 			return nil, nil

@@ -52,6 +52,8 @@ func (c session) write(ctx context.Context, b store.Batch) (written store.Writte
 		return written, err
 	}
 	defer func() { err = errors.Join(err, insert.close()) }()
+	// A context that can end would cost a goroutine for every row; it is looked at now and then.
+	steady := context.WithoutCancel(ctx)
 	row := make([]driver.Value, candleColumns)
 	for _, run := range b.Runs {
 		id := ids[run.Series]
@@ -60,8 +62,7 @@ func (c session) write(ctx context.Context, b store.Batch) (written store.Writte
 			if i%rowsPerLook == 0 && ctx.Err() != nil {
 				return written, ctx.Err()
 			}
-			// A context that can end would cost a goroutine for every row.
-			inserted, err := insert.exec(context.Background(), appendCandle(row[:0], id, one))
+			inserted, err := insert.exec(steady, appendCandle(row[:0], id, one))
 			if err != nil {
 				return written, err
 			}
@@ -140,7 +141,7 @@ func (c session) replaceDifferent(ctx context.Context, id int64, candles []*cand
 	defer func() { err = errors.Join(err, update.close()) }()
 	row := make([]driver.Value, candleColumns)
 	for _, one := range different {
-		if _, err := update.exec(context.Background(), appendCandle(row[:0], id, one)); err != nil {
+		if _, err := update.exec(context.WithoutCancel(ctx), appendCandle(row[:0], id, one)); err != nil {
 			return 0, err
 		}
 	}

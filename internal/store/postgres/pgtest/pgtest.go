@@ -32,7 +32,6 @@ func Main(m *testing.M) { Exit(m.Run()) }
 //	goleak.VerifyTestMain(m, goleak.Cleanup(pgtest.Exit))
 func Exit(code int) {
 	shared.Lock()
-	defer shared.Unlock()
 	if shared.server != nil {
 		if err := shared.server.remove(); err != nil {
 			fmt.Fprintln(os.Stderr, "pgtest:", err)
