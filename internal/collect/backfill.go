@@ -22,8 +22,10 @@ const (
 var (
 	// restPolicy spaces questions while the exchange answers none of them.
 	restPolicy = backoff.Policy{First: 250 * time.Millisecond, Cap: 30 * time.Second, Jitter: 0.3}
-	// seriesPolicy spaces the questions about one series while they fail.
-	seriesPolicy = backoff.Policy{First: time.Second, Cap: 5 * time.Minute, Jitter: 0.3}
+	// seriesPolicy spaces the questions about one series while they fail, refusalPolicy while the
+	// exchange answers that it does not know it: some symbols vanish, and some return.
+	seriesPolicy  = backoff.Policy{First: 250 * time.Millisecond, Cap: 15 * time.Second, Jitter: 0.3}
+	refusalPolicy = backoff.Policy{First: time.Second, Cap: 10 * time.Minute, Jitter: 0.3}
 	// libraryPolicy spaces the attempts to learn what is stored.
 	libraryPolicy = backoff.Policy{First: 500 * time.Millisecond, Cap: 30 * time.Second, Jitter: 0.3}
 )
@@ -149,12 +151,18 @@ func (c *Collector) failedToAnswer(s *follower, err error) {
 		return
 	}
 	now := time.Now()
+	kind := problem.KindOf(err)
+	refused := kind == problem.Invalid || kind == problem.NotFound // it does answer, only not about this one
+	policy := seriesPolicy
+	if refused {
+		policy = refusalPolicy
+	}
 	var first bool
 	if s == nil {
 		first, c.rest.noTime = !c.rest.noTime, true
 	} else {
 		first = s.failures == 0
-		s.retryAt = now.Add(seriesPolicy.Draw(s.failures))
+		s.retryAt = now.Add(policy.Draw(s.failures))
 		s.failures++
 	}
 	if first {
@@ -163,14 +171,11 @@ func (c *Collector) failedToAnswer(s *follower, err error) {
 			c.log.Warn("the exchange's history cannot be read; trying again until it can", "error", err)
 		}
 	}
-	pause := pauseAfter(err, restPolicy, c.rest.failures)
-	switch problem.KindOf(err) {
-	case problem.Invalid, problem.NotFound: // it does answer, only not about this one
-	default:
-		c.rest.failures++
-		if until := now.Add(pause); until.After(c.rest.closed) {
+	if !refused {
+		if until := now.Add(pauseAfter(err, restPolicy, c.rest.failures)); until.After(c.rest.closed) {
 			c.rest.closed = until
 		}
+		c.rest.failures++
 	}
 	c.count(func(n *Snapshot) { n.Failures++ })
 }

@@ -158,9 +158,10 @@ func (c *Collector) collect(ctx context.Context) error {
 		case <-ctx.Done():
 			return c.failed
 		case <-c.wake:
-			c.drainFeeds()
-			if c.clock.doubt {
-				c.watchClock(ctx)
+			// With thousands of series this happens thousands of times a second; to look at all of
+			// them for questions that only the passing of time brings is for the ticks.
+			if !c.drainFeeds(ctx) && c.failed == nil {
+				continue
 			}
 		case then := <-c.done:
 			then(ctx)
@@ -195,26 +196,30 @@ func (c *Collector) tick(ctx context.Context) {
 	c.refresh()
 }
 
-// drainFeeds takes what the connections have brought.
-func (c *Collector) drainFeeds() {
+// drainFeeds takes what the connections have brought, and tells whether it raises a question.
+func (c *Collector) drainFeeds(ctx context.Context) (asks bool) {
 	for _, f := range c.feeds {
 		f.inbox.take(func(e event) {
-			if c.failed == nil && c.ctx.Err() == nil {
-				c.receive(e)
+			if c.failed == nil && ctx.Err() == nil {
+				asks = c.receive(e) || asks
 			}
 		})
 	}
+	if c.clock.doubt {
+		c.watchClock(ctx)
+	}
+	return asks
 }
 
-// receive takes one event of a connection.
-func (c *Collector) receive(e event) {
+// receive takes one event of a connection and tells whether it raises a question.
+func (c *Collector) receive(e event) (asks bool) {
 	if e.kind == exchange.Subscribed {
 		c.subscribed(e)
-		return
+		return true
 	}
 	s, ok := c.bySymbol[e.symbol]
 	if !ok {
-		return
+		return false
 	}
 	s.silent = 0
 	at := e.at
@@ -226,17 +231,16 @@ func (c *Collector) receive(e event) {
 		c.clock.doubt = true // the future does not open: the frame is wrong, or the clock
 	}
 	if c.clock.doubt && (!s.started || !s.before(e.candle.OpenTime).Empty()) {
-		return // if it is true it will be fetched
+		return false // if it is true it will be fetched
 	}
 	s.observe(e.candle.OpenTime, c.clock.now)
 	if e.closed {
 		s.offer(e.candle, c.clock.now, c.outlet(s))
-		return
-	}
-	if now := time.Now(); now.Sub(s.shownAt) >= formingEvery {
+	} else if now := time.Now(); now.Sub(s.shownAt) >= formingEvery {
 		s.shownAt = now
 		c.config.Sink.Forming(s.series, e.candle, e.at)
 	}
+	return s.ask(c.clock.now).urgency != none
 }
 
 // delivery hands what a splice lets go to the sink, and counts.

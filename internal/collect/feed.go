@@ -16,14 +16,14 @@ import (
 // How connections are kept, in our own time.
 const (
 	subscribeTimeout = time.Minute      // from a connection that stands to Subscribed
-	steadyAfter      = 30 * time.Second // a connection that lived so long ends a run of failures
+	steadyAfter      = 10 * time.Second // a connection that lived so long ends a run of failures
 	renewEvery       = 5 * time.Minute  // between two reconnects for the sake of a silent symbol
 	renewAtMost      = 6 * time.Hour    // the same when they do not help
 )
 
 // dialPolicy spaces the attempts to connect. Binance allows 300 in five minutes for one address
 // (EXCHANGES.md 2.10), which the adapter's budget watches over.
-var dialPolicy = backoff.Policy{First: 250 * time.Millisecond, Cap: time.Minute, Jitter: 0.5}
+var dialPolicy = backoff.Policy{First: 250 * time.Millisecond, Cap: 30 * time.Second, Jitter: 0.5}
 
 var (
 	errOverflow    = errors.New("what the connection brings is not taken: the bus is away, or this machine is too slow")

@@ -52,7 +52,7 @@ func (c *Collector) setPhase(p Phase) { c.count(func(n *Snapshot) { n.Phase = p 
 func (c *Collector) refresh() {
 	live, gaps, started, connected := 0, 0, 0, 0
 	for _, s := range c.series {
-		if s.live() {
+		if s.live() && s.failures == 0 {
 			live++
 		}
 		if s.started {

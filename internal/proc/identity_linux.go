@@ -84,7 +84,7 @@ func (h *Host) Open(id Identity) (*Process, Verdict, error) {
 		return nil, Gone, nil
 	}
 	// Within one tick of 10 ms a PID could come back. The token in the environment cannot.
-	if has, known := hasRunID(id.PID, id.RunID); id.RunID != "" && known && !has {
+	if awaitToken(id.PID, id.RunID) == tokenOther {
 		p.handle.close()
 		return nil, Gone, nil
 	}

@@ -41,7 +41,9 @@ func (e *LockedError) Error() string {
 func (e *LockedError) Unwrap() error { return ErrLocked }
 
 // acquireLock opens and locks a file, without waiting. The lock belongs to the open file: whoever
-// inherits the descriptor holds it, and it ends with the last of them, however they die.
+// inherits the descriptor holds it, and it ends with the last of them, however they die. A process
+// that is forked at the same moment holds a copy until its exec: for some milliseconds a lock may
+// look held after its end.
 func acquireLock(path string) (*os.File, error) {
 	file, err := openLock(path)
 	if err != nil {

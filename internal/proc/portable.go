@@ -105,7 +105,7 @@ func (p *Process) kill(number int, sig syscall.Signal) error {
 }
 
 // rest cannot be told here.
-func (p *Process) rest() ([]stat, error) { return nil, nil }
+func (p *Process) rest(map[int]uint64) ([]stat, error) { return nil, nil }
 
 func (h *Host) signalMember(stat, int, syscall.Signal) error { return errUnsupported }
 

@@ -58,13 +58,15 @@ type Process struct {
 	watching sync.WaitGroup
 	close    sync.Once
 
+	spawned bool // by us, not found: nobody else is to reap it
+
 	mu     sync.Mutex
 	child  bool // ours: it stays a zombie, and its PID its own, until it is reaped
 	reaped bool
 }
 
-func (h *Host) newProcess(id Identity, child bool) *Process {
-	return &Process{host: h, id: id, child: child, done: make(chan struct{}), closing: make(chan struct{})}
+func (h *Host) newProcess(id Identity, spawned bool) *Process {
+	return &Process{host: h, id: id, child: spawned, spawned: spawned, done: make(chan struct{}), closing: make(chan struct{})}
 }
 
 // start begins to watch for the end.
@@ -115,12 +117,15 @@ func (p *Process) ended() bool {
 }
 
 // pinned tells whether the PID cannot be anybody else's: the process is our child and has not been
-// reaped. There may be two of us that watch the same child, and the other one may have reaped it.
+// reaped.
 func (p *Process) pinned() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.unreaped()
+	return p.spawned && p.unreaped()
 }
+
+// unreaped tells whether it is in the process table as our child. Whoever found a child by its
+// identity watches it beside the one who spawned it, and either may have reaped it.
 
 func (p *Process) unreaped() bool {
 	if !p.child || p.reaped {

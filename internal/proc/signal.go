@@ -56,8 +56,9 @@ func (p *Process) Stop(ctx context.Context, grace time.Duration) (Exit, error) {
 // when force is given or patience comes to its end.
 func (p *Process) endRest(ctx context.Context, force bool, patience <-chan time.Time) error {
 	pause := firstLook
+	known := make(map[int]uint64)
 	for {
-		rest, err := p.rest()
+		rest, err := p.rest(known)
 		if err != nil {
 			return fmt.Errorf("look for the rest of the group of PID %d: %w", p.id.PID, err)
 		}

@@ -13,10 +13,18 @@ func (p *Process) signalLeader(sig syscall.Signal) error {
 		return gone(p.handle.control(func(fd int) error { return unix.PidfdSendSignal(fd, sig, nil, 0) }))
 	}
 	if !p.pinned() {
-		// The best there is without a pidfd: look, then signal.
-		st, err := readStat(p.id.PID)
-		if err != nil || st.startTicks != p.id.StartTicks || st.dead() {
+		// The best there is without a pidfd: look, at the token too, then signal.
+		if !p.isRunning() {
 			return ErrGone
+		}
+		switch awaitToken(p.id.PID, p.id.RunID) {
+		case tokenOther:
+			return ErrGone
+		case tokenOurs:
+		default:
+			if p.id.RunID != "" {
+				return ErrUnverifiable
+			}
 		}
 	}
 	return gone(unix.Kill(p.id.PID, sig))
@@ -41,7 +49,7 @@ func (p *Process) signalGroup(sig syscall.Signal) error {
 	}
 	// The number of the group is not protected: members one by one, the leader last, since as long
 	// as it lives nobody else has its number.
-	rest, err := p.rest()
+	rest, err := p.rest(nil)
 	if err != nil {
 		return err
 	}
@@ -54,7 +62,8 @@ func (p *Process) signalGroup(sig syscall.Signal) error {
 }
 
 // rest lists who is left of the group and the session of the process, itself and zombies left out.
-func (p *Process) rest() ([]stat, error) {
+// known holds the start times of those that were found before, by PID; it may be nil.
+func (p *Process) rest(known map[int]uint64) ([]stat, error) {
 	table, err := p.host.census.take()
 	if err != nil {
 		return nil, err
@@ -68,9 +77,13 @@ func (p *Process) rest() ([]stat, error) {
 			continue
 		}
 		if !ours {
-			if has, _ := hasRunID(st.pid, p.id.RunID); !has || p.id.RunID == "" {
+			// Who is ending has no environment any more, but may still hold files and locks.
+			if known[st.pid] != st.startTicks && readToken(st.pid, p.id.RunID) != tokenOurs {
 				continue
 			}
+		}
+		if known != nil {
+			known[st.pid] = st.startTicks
 		}
 		rest = append(rest, st)
 	}

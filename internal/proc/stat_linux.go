@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -79,20 +80,47 @@ func parseStat(line []byte) (stat, error) {
 	return s, nil
 }
 
-// hasRunID tells whether the environment that a process was started with holds the run's token. It
-// is not known of processes of other users, of kernel threads and of zombies.
-func hasRunID(pid int, runID string) (has, known bool) {
-	environ, err := os.ReadFile(procPath(pid, "environ"))
-	if err != nil || len(environ) == 0 {
-		return false, false
+// token says whether a process carries a run's token.
+type token uint8
+
+const (
+	tokenUnreadable token = iota // a process of another user, or one whose environment is protected
+	tokenNotYet                  // it is just beginning, or just ending: its environment is empty
+	tokenOther
+	tokenOurs
+)
+
+// readToken looks for the run's token in the environment that a process was started with. For a run
+// without a token every process is as good as another.
+func readToken(pid int, runID string) token {
+	if runID == "" {
+		return tokenUnreadable
+	}
+	environ, err := os.ReadFile(procPath(pid, "environ")) //nolint:gosec // the path is made of a number
+	switch {
+	case err != nil:
+		return tokenUnreadable
+	case len(environ) == 0:
+		return tokenNotYet
 	}
 	want := []byte(EnvRunID + "=" + runID)
 	for variable := range bytes.SplitSeq(environ, []byte{0}) {
 		if bytes.Equal(variable, want) {
-			return true, true
+			return tokenOurs
 		}
 	}
-	return false, true
+	return tokenOther
+}
+
+// awaitToken is readToken for a process that may be in the first instants of its life.
+func awaitToken(pid int, runID string) (t token) {
+	for range 20 {
+		if t = readToken(pid, runID); t != tokenNotYet {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return t
 }
 
 func procPath(pid int, name string) string { return "/proc/" + strconv.Itoa(pid) + "/" + name }

@@ -113,7 +113,8 @@ func (p *Process) poll() bool {
 	ticker := time.NewTicker(p.host.interval)
 	defer ticker.Stop()
 	for {
-		if st, err := readStat(p.id.PID); errors.Is(err, errNoProcess) || err == nil && (st.dead() || st.startTicks != p.id.StartTicks) {
+		st, err := readStat(p.id.PID)
+		if errors.Is(err, errNoProcess) || err == nil && (st.dead() || st.startTicks != p.id.StartTicks) || readToken(p.id.PID, p.id.RunID) == tokenOther {
 			return true
 		}
 		select {
