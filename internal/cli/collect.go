@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -23,7 +24,14 @@ import (
 
 // collectorGC makes a collector's garbage collection run often: its live heap is about a megabyte,
 // hundreds of them share a machine, and a few per cent of an idle core buy half the memory.
-const collectorGC = 25
+const collectorGC = 10
+
+// collectorWindow is how many candles may be on their way to the bus: enough to keep a back-fill
+// running, few enough not to leave holes in the heap when it is over.
+const collectorWindow = 256
+
+// giveBack returns to the system what a back-fill took, once its last pages have been acknowledged.
+func giveBack() { time.AfterFunc(2*time.Second, debug.FreeOSMemory) }
 
 func (p *program) collectCommand() *cobra.Command {
 	var (
@@ -68,7 +76,7 @@ func (p *program) collectCommand() *cobra.Command {
 			if err != nil {
 				return exitError{err, ExitConfig}
 			}
-			config := collect.Config{Exchange: venue, Spec: spec, Logger: logger}
+			config := collect.Config{Exchange: venue, Spec: spec, Logger: logger, OnLive: giveBack}
 			if busFile == "" && nats.url == "" {
 				out := &printer{out: bufio.NewWriter(p.stdout)}
 				config.Sink = out
@@ -119,7 +127,7 @@ func runOnBus(ctx context.Context, config collect.Config, busConfig bus.ClientCo
 		return err
 	}
 	defer conn.Close()
-	publisher, err := conn.NewPublisher(bus.PublisherConfig{})
+	publisher, err := conn.NewPublisher(bus.PublisherConfig{Window: collectorWindow})
 	if err != nil {
 		return err
 	}

@@ -247,7 +247,7 @@ func (s *service) cleanUp(ctx context.Context, fleet *supervise.Fleet) error {
 }
 
 // inherited are the variables that a collector's process gets of ours: nothing secret is among them.
-var inherited = []string{"PATH", "HOME", "TZ", "TMPDIR", "LANG", "SSL_CERT_FILE", "SSL_CERT_DIR", "GODEBUG", "GOMEMLIMIT"}
+var inherited = []string{"PATH", "HOME", "TZ", "TMPDIR", "LANG", "SSL_CERT_FILE", "SSL_CERT_DIR", "GODEBUG", "GOMAXPROCS", "GOMEMLIMIT"}
 
 // command says how a collector's process is started.
 func (s *service) command(executable, busFile string) func(collector.Record) (string, []string, []string) {

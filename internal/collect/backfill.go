@@ -64,7 +64,11 @@ func (c *Collector) dispatch(ctx context.Context) {
 	if c.clock.doubt || !c.rest.open(now) {
 		return
 	}
-	for c.rest.flying < c.config.Concurrency {
+	most := c.config.Concurrency
+	if c.rest.failures > 0 {
+		most = 1 // until one is answered
+	}
+	for c.rest.flying < most {
 		// The last place is kept for repairs, where there is more than one.
 		least := repair
 		if c.rest.flying-c.rest.live < max(1, c.config.Concurrency-1) {
@@ -172,10 +176,14 @@ func (c *Collector) failedToAnswer(s *follower, err error) {
 		}
 	}
 	if !refused {
-		if until := now.Add(pauseAfter(err, restPolicy, c.rest.failures)); until.After(c.rest.closed) {
+		// Those that were under way together fail together, and count once.
+		until := now.Add(pauseAfter(err, restPolicy, c.rest.failures))
+		if c.rest.open(now) {
+			c.rest.failures++
+		}
+		if until.After(c.rest.closed) {
 			c.rest.closed = until
 		}
-		c.rest.failures++
 	}
 	c.count(func(n *Snapshot) { n.Failures++ })
 }

@@ -58,6 +58,9 @@ type Config struct {
 	// Concurrency is how many questions of history may be under way at once; 0 means 4. One of them
 	// is kept for repairs of live series.
 	Concurrency int
+	// OnLive is called, when it is not nil, each time all series have come to the live edge: a good
+	// moment to give back the memory that the back-fill took. It runs in the loop and must be quick.
+	OnLive func()
 }
 
 // Bounds of the loop, in our own time.

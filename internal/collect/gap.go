@@ -53,6 +53,9 @@ func (s *splice) missing(stretches []candle.Range) {
 // skip names the stretch between the last candle and the one that opened at after as a gap.
 func (s *splice) skip(missing candle.Range, after candle.Millis, proved bool, now candle.Millis, out outlet) {
 	h := &hole{r: missing, before: s.last, after: after, due: now, ledger: true}
+	if !s.hasLast {
+		h.before = missing.From
+	}
 	var checked candle.Millis
 	if proved {
 		h.proofs, h.asked, checked = 1, 1, now

@@ -54,6 +54,7 @@ type splice struct {
 	last    candle.Millis // open time of the newest candle handed over, or stored by an earlier life
 	hasLast bool
 	since   candle.Millis // without last: no candle that opened earlier is wanted
+	first   candle.Millis // without last: the oldest candle that was seen to form; 0 before
 	probing bool          // without last: since is a guess, the forming candle's open time is asked for
 
 	pending []candle.Candle // closed candles of the stream that wait, ascending, all wanted
@@ -124,7 +125,8 @@ func (s *splice) wants(open candle.Millis) bool {
 	return open >= s.since
 }
 
-// before is the stretch that is missing between the last candle and one that opened at open.
+// before is the stretch that is missing between the last candle and one that opened at open. Where
+// nothing was handed over yet, it may be missing, or the market begins after it.
 func (s *splice) before(open candle.Millis) candle.Range {
 	return candle.Range{From: s.next(), To: prev(s.series.Timeframe, open)}
 }
@@ -153,6 +155,9 @@ func (s *splice) pass(c candle.Candle, out outlet) {
 
 // observe notes that a frame, forming or closed, was about the candle that opened at open.
 func (s *splice) observe(open, now candle.Millis) {
+	if !s.hasLast && (s.first == 0 || open < s.first) {
+		s.first = open
+	}
 	if open <= s.seen {
 		return
 	}
@@ -286,10 +291,7 @@ func (s *splice) answerPresent(q question, p exchange.Page, now candle.Millis, o
 		if !s.wants(c.OpenTime) {
 			continue
 		}
-		if missing := s.before(c.OpenTime); s.hasLast && !missing.Empty() {
-			s.skip(missing, c.OpenTime, contains(p, s.last), now, out)
-		}
-		s.pass(c, out)
+		s.goOn(c, contains(p, s.last), now, out)
 		progress = true
 	}
 	s.drain(out)
@@ -335,8 +337,20 @@ func (s *splice) explained(p exchange.Page, now candle.Millis, out outlet) bool 
 func (s *splice) stepOver(proved bool, now candle.Millis, out outlet) {
 	c := s.pending[0]
 	s.pending = slices.Delete(s.pending, 0, 1)
-	// Before the first candle of all there is no gap: that is where the market begins.
-	if missing := s.before(c.OpenTime); s.hasLast && !missing.Empty() {
+	s.goOn(c, proved, now, out)
+}
+
+// goOn hands a candle over, and names what is missing before it. Before the first candle of all
+// nothing is: that is where the market begins; unless an older one was seen to form.
+func (s *splice) goOn(c candle.Candle, proved bool, now candle.Millis, out outlet) {
+	missing := s.before(c.OpenTime)
+	if !s.hasLast {
+		missing.From, proved = s.first, false
+		if s.first == 0 || !s.wants(s.first) {
+			missing.From = c.OpenTime
+		}
+	}
+	if !missing.Empty() {
 		s.skip(missing, c.OpenTime, proved, now, out)
 	}
 	s.pass(c, out)

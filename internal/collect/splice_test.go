@@ -74,6 +74,17 @@ var spliceTables = []struct{ name, timeframe, script string }{
 		15:01:00  answers forming=15:00                    -> 15:00
 		15:02:00  stream 15:01                             -> 15:01
 	`},
+	{"a first candle that was seen to form is missed when history does not have it", "1m", `
+		14:00:30  start since=12:00                        ->
+		14:00:30  asks 12:00..14:01:30 catch-up            ->
+		14:00:31  answers                                  ->
+		15:00:02  forming 15:00                            ->
+		15:02:00  stream 15:01                             ->
+		15:02:00  asks 12:00..15:03 repair                ->
+		15:02:00  answers forming=15:01                    -> gap[15:00..15:00 open 0] 15:01
+		15:02:00  asks 15:00..15:01 history                ->
+		15:02:00  answers 15:00 15:01                      -> 15:00 gap[15:00..15:00 repaired 0]
+	`},
 	{"a listing in the middle of history is the beginning", "1h", `
 		18:10  start since=12:00                           ->
 		18:10  asks 12:00..19:10 catch-up                  ->

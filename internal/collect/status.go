@@ -52,7 +52,7 @@ func (c *Collector) setPhase(p Phase) { c.count(func(n *Snapshot) { n.Phase = p 
 func (c *Collector) refresh() {
 	live, gaps, started, connected := 0, 0, 0, 0
 	for _, s := range c.series {
-		if s.live() && s.failures == 0 {
+		if s.live() && (s.failures == 0 || s.ask(c.clock.now).urgency < catchUp) {
 			live++
 		}
 		if s.started {
@@ -83,6 +83,9 @@ func (c *Collector) refresh() {
 	c.log.Debug("every series is at the live edge", "series", len(c.series))
 	if idle, ok := c.config.Exchange.(idleCloser); ok {
 		idle.CloseIdle()
+	}
+	if c.config.OnLive != nil {
+		c.config.OnLive()
 	}
 }
 

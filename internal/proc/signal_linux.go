@@ -18,7 +18,7 @@ func (p *Process) signalLeader(sig syscall.Signal) error {
 			return ErrGone
 		}
 		switch awaitToken(p.id.PID, p.id.RunID) {
-		case tokenOther:
+		case tokenOther, tokenNotYet: // a stranger; or its memory is gone already, and it is ending
 			return ErrGone
 		case tokenOurs:
 		default:

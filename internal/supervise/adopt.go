@@ -17,12 +17,15 @@ type fate uint8
 const (
 	leaveIt    fate = iota // nothing to do, or its assignment will bring it
 	adoptIt                // look after its process
+	resumeIt               // start it: it was stopped with this agent, or died with it
 	finishStop             // it was told to stop when the agent died: end its process
 	closeIt                // nobody wants it and nothing runs: it is history
 )
 
-// judge decides about a row of this instance when the agent begins.
-func judge(row collector.Record, found finding) fate {
+// judge decides about a row of this instance that the agent does not look after. When the agent begins
+// it does not wait for the order of what was its own: the bus offers that to anyone only when the
+// time of its former holder is over, and whoever takes it from us then is found by the row.
+func judge(row collector.Record, found finding, beginning bool) fate {
 	switch {
 	case found.alive && row.Wanted:
 		return adoptIt
@@ -30,6 +33,8 @@ func judge(row collector.Record, found finding) fate {
 		return finishStop
 	case !row.Wanted && row.Status != collector.Stopped && !found.locked:
 		return closeIt
+	case row.Wanted && beginning && !found.locked:
+		return resumeIt
 	}
 	return leaveIt
 }

@@ -119,7 +119,7 @@ func (a *Agent) Run(ctx context.Context) error {
 // nothing is known, so it is waited for; false when ctx ended before.
 func (a *Agent) begin(ctx context.Context) bool {
 	for attempt := 0; ; attempt++ {
-		err := a.review(ctx)
+		err := a.review(ctx, true)
 		if err == nil {
 			a.endStrays(ctx)
 			return ctx.Err() == nil
@@ -147,7 +147,7 @@ func (a *Agent) reviewAll(ctx context.Context) {
 		case <-ticker.C:
 		}
 		a.cutLogs()
-		if err := a.review(ctx); err != nil && ctx.Err() == nil {
+		if err := a.review(ctx, false); err != nil && ctx.Err() == nil {
 			a.log.Warn("the agent cannot compare what is wanted with what runs; it tries again", "in", a.cfg.ReviewEvery, "error", err)
 		}
 	}

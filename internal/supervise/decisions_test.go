@@ -59,7 +59,7 @@ func TestRowIsJudgedByWishAndProcess(t *testing.T) {
 	for _, c := range []struct {
 		row   collector.Record
 		found finding
-		want  fate
+		want  fate // when the agent has begun long ago
 	}{
 		{collector.Record{Wanted: true, Status: collector.Running}, finding{alive: true, locked: true}, adoptIt},
 		{collector.Record{Wanted: true, Status: collector.Stopped}, finding{alive: true, locked: true}, adoptIt},
@@ -70,8 +70,14 @@ func TestRowIsJudgedByWishAndProcess(t *testing.T) {
 		{collector.Record{Status: collector.Running}, finding{locked: true}, leaveIt},
 		{collector.Record{Status: collector.Stopped}, finding{}, leaveIt},
 	} {
-		if got := judge(c.row, c.found); got != c.want {
+		if got := judge(c.row, c.found, false); got != c.want {
 			t.Errorf("%+v, %+v: %d instead of %d", c.row, c.found, got, c.want)
+		}
+		if c.row.Wanted && c.found == (finding{}) {
+			c.want = resumeIt
+		}
+		if got := judge(c.row, c.found, true); got != c.want {
+			t.Errorf("at the beginning: %+v, %+v: %d instead of %d", c.row, c.found, got, c.want)
 		}
 	}
 }

@@ -196,9 +196,6 @@ func (f *Fleet) giveUp(ctx context.Context, row collector.Record, why string, ca
 			f.cfg.Logger.Warn("the agent that took a start which failed could not be told", "id", row.ID, "error", err)
 		}
 	}
-	if kind := problem.KindOf(cause); kind == problem.Unavailable && problem.CodeOf(cause) != problem.CodeBusUnavailable {
-		return cause
-	}
 	kind := problem.Internal
 	if cause != nil {
 		kind = problem.Unavailable

@@ -145,6 +145,7 @@ func TestStartWithoutAnAgentLeavesNothing(t *testing.T) {
 	}
 	s.nothingLeft()
 	// An agent that comes later finds nothing to do.
+	s.fleet.cfg.StartTimeout = bound
 	s.runAgent(nil)
 	s.start("BTCUSDT")
 	if live := s.status(); len(live) != 1 {

@@ -36,9 +36,6 @@ func (f *Fleet) Status(ctx context.Context) ([]collector.Live, error) {
 	live := make([]collector.Live, 0, len(rows))
 	now := time.Now()
 	for _, row := range rows {
-		if row.PID == 0 {
-			continue // it is being started, or has never been
-		}
 		report, answered := reports[row.Instance]
 		one, mine := report[row.ID]
 		switch {
@@ -49,6 +46,7 @@ func (f *Fleet) Status(ctx context.Context) ([]collector.Live, error) {
 				row.PID, row.StartedAt = one.PID, stored(now.Add(-uptime))
 			}
 			live = append(live, collector.Live{Record: row, Uptime: uptime})
+		case row.PID == 0: // it is being started, or has never been
 		case row.Host == f.cfg.HostName:
 			if age, verdict := f.look(row); verdict == proc.Same {
 				live = append(live, collector.Live{Record: row, Uptime: age})

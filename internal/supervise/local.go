@@ -43,6 +43,7 @@ type actor struct {
 	failures int  // in a row
 
 	stops  chan stopRequest
+	looks  chan struct{}   // the row says that the collector has moved: look
 	ctx    context.Context // ends with errClosing or errLost as its cause
 	cancel context.CancelCauseFunc
 
@@ -63,7 +64,7 @@ type stopRequest struct {
 func newActor(a *Agent, row collector.Record, adopted *proc.Process, first bool) *actor {
 	x := &actor{
 		agent: a, id: row.ID, spec: row.Spec, row: row, first: first, adopted: adopted, hadLife: row.RunID != "",
-		stops: make(chan stopRequest), launched: make(chan struct{}), ended: make(chan struct{}),
+		stops: make(chan stopRequest), looks: make(chan struct{}, 1), launched: make(chan struct{}), ended: make(chan struct{}),
 	}
 	x.ctx, x.cancel = context.WithCancelCause(context.Background())
 	return x
@@ -74,6 +75,14 @@ func (x *actor) close() { x.cancel(errClosing) }
 
 // lose ends the actor because another agent runs the collector.
 func (x *actor) lose() { x.cancel(errLost) }
+
+// lookAtRow has the actor look whether its row is another agent's by now.
+func (x *actor) lookAtRow() {
+	select {
+	case x.looks <- struct{}{}:
+	default: // it is about to
+	}
+}
 
 // firstWords is the answer to the order.
 func (x *actor) firstWords() answer { return x.words }
@@ -191,6 +200,8 @@ func (x *actor) watch(ctx context.Context, p *proc.Process) error {
 			err = context.Cause(x.ctx)
 		case <-again:
 			err = x.save(ctx)
+		case <-x.looks:
+			err = x.save(ctx)
 		}
 		stopTimer()
 		if err != nil {
@@ -215,6 +226,8 @@ func (x *actor) rest(ctx context.Context, pause time.Duration) error {
 		case <-x.ctx.Done():
 			err = context.Cause(x.ctx)
 		case <-again:
+			err = x.save(ctx)
+		case <-x.looks:
 			err = x.save(ctx)
 		}
 		stopTimer()

@@ -15,8 +15,8 @@ import (
 )
 
 // review compares the rows of this instance with what runs: it adopts, finishes stops, closes rows,
-// and ends what is not wanted any more.
-func (a *Agent) review(ctx context.Context) error {
+// and ends what is not wanted any more, or has moved. When the agent begins it also resumes.
+func (a *Agent) review(ctx context.Context, beginning bool) error {
 	rows, err := a.cfg.Rows.registry.Collectors(ctx)
 	if err != nil {
 		return fmt.Errorf("read the records: %w", err)
@@ -26,6 +26,8 @@ func (a *Agent) review(ctx context.Context) error {
 		if x := a.actor(row.ID); x != nil {
 			if !row.Wanted {
 				unwanted = append(unwanted, x)
+			} else if row.Instance != a.cfg.Name {
+				x.lookAtRow()
 			}
 			continue
 		}
@@ -33,13 +35,15 @@ func (a *Agent) review(ctx context.Context) error {
 			continue
 		}
 		p, locked := a.find(row)
-		switch judge(row, finding{alive: p != nil, locked: locked}) {
+		switch judge(row, finding{alive: p != nil, locked: locked}, beginning) {
 		case adoptIt:
 			a.log.Info("a collector that outlived its agent is adopted", "id", row.ID, "collector", row.Spec.Key(), "pid", p.Identity().PID)
 			a.engage(ctx, row, p, false)
 		case finishStop:
 			a.log.Info("the stop of a collector is finished", "id", row.ID, "collector", row.Spec.Key(), "pid", p.Identity().PID)
 			a.engage(ctx, row, p, false)
+		case resumeIt:
+			a.engage(ctx, row, nil, false)
 		case closeIt:
 			if _, err := a.cfg.Rows.change(ctx, row.ID, func(r *collector.Record) error {
 				if r.Wanted || r.Identity != row.Identity {
