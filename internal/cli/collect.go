@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"runtime"
 	"runtime/debug"
 	"strconv"
 	"sync"
@@ -24,7 +25,7 @@ import (
 
 // collectorGC makes a collector's garbage collection run often: its live heap is about a megabyte,
 // hundreds of them share a machine, and a few per cent of an idle core buy half the memory.
-const collectorGC = 10
+const collectorGC = 25
 
 // collectorWindow is how many candles may be on their way to the bus: enough to keep a back-fill
 // running, few enough not to leave holes in the heap when it is over.
@@ -52,6 +53,7 @@ func (p *program) collectCommand() *cobra.Command {
 		Args:              cobra.ExactArgs(2),
 		ValidArgsFunction: completeTimeframes,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			runtime.MemProfileRate = 0 // nobody asks a collector for a heap profile
 			debug.SetGCPercent(collectorGC)
 			logger, err := logs.logger(p.stderr)
 			if err != nil {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -258,6 +259,11 @@ func (s *service) command(executable, busFile string) func(collector.Record) (st
 				env = append(env, entry)
 			}
 		}
+	}
+	if !slices.ContainsFunc(env, func(entry string) bool { return strings.HasPrefix(entry, "GOMAXPROCS=") }) {
+		// A collector of every market there is needs a fraction of one core; each further one that it
+		// may use costs memory in every collector.
+		env = append(env, "GOMAXPROCS=1")
 	}
 	env = append(env, s.exchanges.environ()...)
 	if s.nats.url != "" {

@@ -147,13 +147,6 @@ func TestCollectorBringsHomeWhatTheMarketHas(t *testing.T) {
 				s.venue.unreached = func(now candle.Millis) error { return during("10:31:59.500", "10:33:10", away)("", now) }
 			},
 			want: "10:30..10:39"},
-		{name: "a reconnect asks at once",
-			have: "09:00..10:50", start: "10:30:30", until: "10:32:08.500", stored: "10:29",
-			fault: func(s *session) {
-				s.venue.cuts = []candle.Millis{instant("10:31:59.500")}
-				s.venue.unreached = func(now candle.Millis) error { return during("10:31:59.500", "10:32:04", away)("", now) }
-			},
-			want: "10:30..10:31", questions: 2},
 		{name: "a broken connection while history is away, and history back before the connection",
 			have: "09:00..10:50", start: "10:30:30", until: "10:45:30", stored: "10:29",
 			fault: func(s *session) {

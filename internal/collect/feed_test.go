@@ -36,6 +36,19 @@ func TestGlobTakesUpASymbolThatBeginsToTrade(t *testing.T) {
 	})
 }
 
+func TestReconnectAsksHistoryAtOnceAndOnlyOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &session{venue: newVenue(candle.Minute1, "10:31:05", map[string]string{"ETHUSDT": "09:00..11:59"}),
+			library: &books{found: map[string]candle.Resume{"ETHUSDT": stored("10:30")}}}
+		s.venue.cuts = []candle.Millis{instant("10:31:20")}
+		s.run(t, "10:31:50")
+		if len(s.venue.dialed) != 2 || len(s.venue.asked) != 2 || s.venue.asked[1] > s.venue.dialed[1].Add(time.Second) {
+			t.Errorf("connected at %v, asked at %v", s.venue.dialed, s.venue.asked)
+		}
+	})
+}
+
 func TestSymbolsAreSpreadOverConnections(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"velador/internal/candle"
@@ -63,7 +64,9 @@ type builtFile struct {
 }
 
 // archiveKey matches the key of a file; the name repeats symbol and interval.
-var archiveKey = regexp.MustCompile(`^data/spot/(daily|monthly)/klines/([^/]+)/([^/]+)/([^/]+)\.zip(\.CHECKSUM)?$`)
+var archiveKey = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^data/spot/(daily|monthly)/klines/([^/]+)/([^/]+)/([^/]+)\.zip(\.CHECKSUM)?$`)
+})
 
 func newArchive(f *feed, clock klineapi.Clock, profile ArchiveProfile) *archive {
 	return &archive{feed: f, clock: clock, faults: &archiveFaults{}, profile: profile, built: newMemory[builtKey, *builtFile](16)}
@@ -79,7 +82,7 @@ func intervalOf(tf candle.Timeframe) string {
 
 // parseKey tells which file a key names; ok is false for a key that no file can have.
 func parseKey(key string) (f archiveFile, checksum, ok bool) {
-	m := archiveKey.FindStringSubmatch(key)
+	m := archiveKey().FindStringSubmatch(key)
 	if m == nil {
 		return f, false, false
 	}

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"velador/internal/candle"
@@ -45,13 +46,21 @@ type recordedFile struct {
 
 const intervalNames = `(1s|1m|3m|5m|15m|30m|1h|2h|4h|6h|8h|12h|1d|3d|1w|1M|1mo)`
 
+// The forms of names are compiled when a file's name is first looked at: every velador process holds
+// this package, and most never read a recording.
 var (
 	// BTCUSDT-1m-2023-03-24.zip, the archive's names, wherever they stand in the file's name.
-	archiveName = regexp.MustCompile(`(?:^|[^\p{L}\p{N}])([\p{L}\p{N}]+)-` + intervalNames + `-(\d{4}-\d{2}(?:-\d{2})?)(?:[^\d].*)?$`)
+	archiveName = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`(?:^|[^\p{L}\p{N}])([\p{L}\p{N}]+)-` + intervalNames + `-(\d{4}-\d{2}(?:-\d{2})?)(?:[^\d].*)?$`)
+	})
 	// 1INCH_USDT-1m.json.gz, as freqtrade names its files.
-	pairName = regexp.MustCompile(`(?:^|[^\p{L}\p{N}])([\p{L}\p{N}]+)_([\p{L}\p{N}]+)-` + intervalNames + `$`)
+	pairName = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`(?:^|[^\p{L}\p{N}])([\p{L}\p{N}]+)_([\p{L}\p{N}]+)-` + intervalNames + `$`)
+	})
 	// The folder above a REST body.
-	intervalName = regexp.MustCompile(`^` + intervalNames + `$`)
+	intervalName = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^` + intervalNames + `$`)
+	})
 )
 
 // parseFileName tells what a file holds by its name and the folders it lies in.
@@ -70,15 +79,15 @@ func parseFileName(path string) (recordedFile, bool) {
 		return f, false
 	}
 	var interval string
-	if m := archiveName.FindStringSubmatch(name); m != nil {
+	if m := archiveName().FindStringSubmatch(name); m != nil {
 		f.symbol, interval = m[1], m[2]
 		f.from, f.until = namedSpan(m[3])
-	} else if m := pairName.FindStringSubmatch(name); m != nil {
+	} else if m := pairName().FindStringSubmatch(name); m != nil {
 		f.symbol, f.base, f.quote, interval = m[1]+m[2], m[1], m[2], m[3]
 	} else {
 		folder := filepath.Dir(path)
 		interval, f.symbol = filepath.Base(folder), filepath.Base(filepath.Dir(folder))
-		if !intervalName.MatchString(interval) || candle.CheckSymbol(f.symbol) != nil {
+		if !intervalName().MatchString(interval) || candle.CheckSymbol(f.symbol) != nil {
 			return f, false
 		}
 	}
