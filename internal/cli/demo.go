@@ -144,22 +144,27 @@ func (d *demo) run(ctx context.Context, options simulate.Options, port int) (err
 		database: databaseFlags{dataDir: d.dir}, exchanges: exchangeFlags{binanceREST: rest, binanceWS: ws}, environ: d.program.env.process, logger: d.logger,
 	}
 	base := "http://" + ln.Addr().String()
-	verdict := errors.New("the demo was interrupted before it began")
-	show := func(ctx context.Context) error {
-		verdict = d.show(ctx, s, base)
-		return errShowOver
-	}
+	var verdict, failure error
 	err = runStages(ctx, []stage{
 		{"exchange", func(ctx context.Context) error {
 			return serveSimulator(ctx, d.sim, exchangeListener, nil, d.logger)
 		}},
-		{"velador", func(ctx context.Context) error { return s.run(ctx, ln) }},
-		{"show", show},
+		{"velador", func(ctx context.Context) error {
+			failure = s.run(ctx, ln)
+			return failure
+		}},
+		{"show", func(ctx context.Context) error {
+			verdict = d.show(ctx, s, base)
+			return errShowOver
+		}},
 	})
-	if err != nil && !errors.Is(err, errShowOver) {
-		return err
+	switch {
+	case failure != nil:
+		return failure // whatever the show found follows from it
+	case verdict != nil || errors.Is(err, errShowOver):
+		return verdict
 	}
-	return verdict
+	return err
 }
 
 // errShowOver ends the stages when the show has ended.
