@@ -28,7 +28,7 @@ fuzz: ## every fuzz target for FUZZTIME (default 20s) each
 	    go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(or $(FUZZTIME),20s) "$$pkg" || exit 1; done || exit 1; done
 
 bench: ## the benchmarks of docs/BENCHMARKS.md
-	go test -run '^$$' -bench . -benchmem ./bench/...
+	go test -run '^$$' -bench . -benchmem -timeout 30m ./bench/... ./internal/exchange/binance ./internal/supervise ./internal/proc
 
 demo: ## the product at work, without internet
 	go run ./cmd/velador demo

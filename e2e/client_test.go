@@ -97,3 +97,19 @@ func TestACollectorByHandPrintsCandles(t *testing.T) {
 		t.Errorf("after Ctrl-C: %v", err)
 	}
 }
+
+func TestATokenIsWantedOfClientsAndSentByTheCommands(t *testing.T) {
+	t.Parallel()
+	const token = "a-long-random-text-of-no-meaning"
+	server := serve(t, []string{"VELADOR_TOKEN=" + token})
+	env := []string{"VELADOR_SERVER=" + server.url}
+	if _, stderr, code := velador(t, env, "status"); code != 1 || !strings.Contains(stderr, "VELADOR_TOKEN") {
+		t.Errorf("without the token: exit code %d, %s", code, stderr)
+	}
+	if stdout, stderr, code := velador(t, append(env, "VELADOR_TOKEN="+token), "status"); code != 0 || !strings.Contains(stdout, "Nothing") {
+		t.Errorf("with the token: exit code %d, %s%s", code, stdout, stderr)
+	}
+	if status, _, text := call(t, "GET", server.url+"/readyz", ""); status != 200 {
+		t.Errorf("a probe without the token: %d %s", status, text)
+	}
+}

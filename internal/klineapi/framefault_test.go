@@ -3,6 +3,7 @@ package klineapi
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -25,19 +26,19 @@ func minutesOf(t *testing.T, fault Fault) []string {
 	c := x.dial("/stream?streams=" + ethKline + "/btcusdt@kline_1m")
 	c.ask(`{"method":"GET_PROPERTY","params":["combined"],"id":1}`, `{"result":true,"id":1}`)
 	var frames []string
-	for other := 0; other < 3; {
+	for other, step := 0, 0; other < 3; step++ {
 		x.clock.Advance(2 * time.Second)
-		// The hub has served this step when the healthy stream's frame is here: it is due each time.
-		for {
-			frame := c.read()
-			if !strings.HasPrefix(frame, `{"stream":"btcusdt@kline_1m"`) {
+		x.untilServed()
+		// What is answered now comes behind all frames of this step.
+		answer := fmt.Sprintf(`{"result":true,"id":%d}`, step)
+		c.write(fmt.Sprintf(`{"method":"GET_PROPERTY","params":["combined"],"id":%d}`, step))
+		for frame := c.read(); frame != answer; frame = c.read() {
+			switch {
+			case !strings.HasPrefix(frame, `{"stream":"btcusdt@kline_1m"`):
 				frames = append(frames, frame)
-				continue
-			}
-			if decode(t, frame).final() {
+			case decode(t, frame).final():
 				other++
 			}
-			break
 		}
 	}
 	return frames

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -551,3 +552,21 @@ func (c *client) untilFinal() []kline {
 }
 
 func asCloseError(err error, target *websocket.CloseError) bool { return errors.As(err, target) }
+
+// untilServed waits until the hub has pushed all that is due at the instant the clock shows.
+func (x *exchange) untilServed() {
+	x.t.Helper()
+	for deadline := time.Now().Add(patience); ; {
+		h := x.api.hub
+		h.mu.Lock()
+		served := len(h.queue) == 0 || h.queue[0].due > x.clock.Now()
+		h.mu.Unlock()
+		if served {
+			return
+		}
+		if time.Now().After(deadline) {
+			x.t.Fatal("the hub does not serve what is due")
+		}
+		runtime.Gosched()
+	}
+}
