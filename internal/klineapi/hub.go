@@ -36,13 +36,25 @@ func newHub(a *API) *hub {
 	return &hub{api: a, feeds: make(map[string]*feed), wake: func() {}}
 }
 
-// subscribe adds a connection to a stream, which starts if it is the first one.
-func (h *hub) subscribe(c *conn, t topic) {
+// subscribe adds a connection to streams, each of which starts if it is the first one. ack, if there
+// is one, goes out before any frame; and nothing is pushed between it and the subscription, so whoever
+// has read it misses no frame.
+func (h *hub) subscribe(c *conn, topics []topic, ack func()) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if ack != nil {
+		ack()
+	}
+	for _, t := range topics {
+		h.add(c, t)
+	}
+}
+
+// add adds a connection to one stream; the lock is held.
+func (h *hub) add(c *conn, t topic) {
 	if t.kind == topicSilent {
 		return
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
 	f := h.feeds[t.name]
 	if f == nil {
 		f = &feed{topic: t, subs: make(map[*conn]struct{})}

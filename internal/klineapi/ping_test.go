@@ -58,13 +58,17 @@ func (c *pinged) pong(payload string) {
 	}
 }
 
-// alive asks something, so that what was sent before has arrived, and expects an answer.
-func (c *pinged) alive() {
+// alive asks something, so that what was sent before has arrived, and expects an answer. It tells
+// how many frames of streams came before it.
+func (c *pinged) alive() (frames int) {
 	c.t.Helper()
 	if err := c.ws.WriteMessage(websocket.TextMessage, []byte(`{"method":"LIST_SUBSCRIPTIONS","id":1}`)); err != nil {
 		c.t.Fatal(err)
 	}
-	receive(c.t, "an answer", c.texts)
+	for !strings.HasPrefix(receive(c.t, "an answer", c.texts), `{"result":`) {
+		frames++
+	}
+	return frames
 }
 
 func receive[T any](t *testing.T, what string, from chan T) T {

@@ -112,14 +112,11 @@ func (c *conn) subscribe(names []string, ack func()) *streamError {
 			return &streamError{streamTooMany, "Too many subscriptions"}
 		}
 	}
-	if ack != nil {
-		ack()
-	}
 	for _, t := range added {
 		c.topics[t.name] = t
 		c.names = append(c.names, t.name)
-		c.api.hub.subscribe(c, t)
 	}
+	c.api.hub.subscribe(c, added, ack)
 	return nil
 }
 
