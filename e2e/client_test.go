@@ -91,7 +91,7 @@ func TestACollectorByHandPrintsCandles(t *testing.T) {
 	if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
 		t.Error(err)
 	}
-	for lines.Scan() { //nolint:revive // what it still says is read, so that it can end
+	for lines.Scan() {
 	}
 	if err := cmd.Wait(); err != nil {
 		t.Errorf("after Ctrl-C: %v", err)
