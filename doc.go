@@ -5,12 +5,12 @@
 // never sideways and never up (arrows_test.go holds that):
 //
 //	cli                                                    wires everything, one file a command
-//	server  dashboard                                      the HTTP surface
+//	server                                                 the HTTP surface
 //	exchange/binance  store/postgres  store/sqlite         implementations of the contracts
 //	collect  supervise  ingest  simulate  client           the loops, the simulator, the Go client
 //	exchange  store  bus  klineapi                         the contracts
 //	collector                                              what a collector is
-//	problem  candle  proc  backoff  api                    the vocabulary
+//	problem  candle  proc  backoff  logfile  api           the vocabulary
 //
 // The walk of a candle: exchange/binance/decode.go, collect/splice.go, bus/publish.go,
 // ingest/writer.go, store/postgres — five rooms, each entered once.
