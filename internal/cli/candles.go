@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -68,9 +69,7 @@ func (p *program) candlesCommand() *cobra.Command {
 				return remote.remote(err)
 			}
 			if newest {
-				for i, j := 0, len(answer.Candles)-1; i < j; i, j = i+1, j-1 {
-					answer.Candles[i], answer.Candles[j] = answer.Candles[j], answer.Candles[i]
-				}
+				slices.Reverse(answer.Candles)
 			}
 			if asJSON {
 				return p.printJSON(answer)
