@@ -66,9 +66,9 @@ func ParseStatus(name string) (Status, error) {
 // Identity names one process beyond doubt. A PID alone is reused by the kernel; together with the
 // boot, the PID namespace and the start time in the kernel's ticks it is not (SUPERVISION.md rule 1).
 type Identity struct {
-	Instance   string // the velador installation that started it: host and data directory
+	Instance   string // the velador installation that looks after it; judged by its lease
 	BootID     string // /proc/sys/kernel/random/boot_id
-	Namespace  string // PID namespace, such as pid:[4026531836]
+	Namespace  string // PID namespace and the start ticks of its first process: pid:[4026531836]@7
 	PID        int    // 0 while the process has not been started
 	StartTicks uint64 // field 22 of /proc/PID/stat, in clock ticks since boot
 	RunID      string // random token of this run, in the process's environment
@@ -89,6 +89,13 @@ type Record struct {
 	StoppedAt time.Time // zero while it has not ended
 	Restarts  int       // lives before this one under the same wish
 	LastError string    // why it failed, in words; "" when it did not
+	// LastExit is how the life before this one ended; of a stopped record, this one.
+	LastExit Exit
+	// NextAttempt is when the next life is due while there is no process; else zero.
+	NextAttempt time.Time
+	// Revision counts the changes of the row. The registry takes a change only for the revision that
+	// it was made from.
+	Revision int64
 }
 
 // Over tells that the record is history: nobody wants it, and nothing runs. It stays so; a later

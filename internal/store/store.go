@@ -15,8 +15,15 @@ import (
 	"velador/internal/collector"
 )
 
-// ErrNotFound tells that there is no such row.
-var ErrNotFound = errors.New("not found")
+// Errors of the registry, to be told with errors.Is.
+var (
+	// ErrNotFound tells that there is no such row.
+	ErrNotFound = errors.New("not found")
+	// ErrConflict tells that somebody else has changed the row since it was read: read it again.
+	ErrConflict = errors.New("the row has changed since it was read")
+	// ErrLeaseLost tells that a lease is not its holder's any more.
+	ErrLeaseLost = errors.New("the lease is lost")
+)
 
 // Store is a database. All methods are safe for concurrent use.
 type Store interface {
@@ -43,7 +50,8 @@ type Registry interface {
 	// exists (its PID is 0), and gives it an ID. If a wanted record of the same Spec.Key exists, the
 	// error is an *ExistsError: of any number of racing calls exactly one succeeds.
 	CreateCollector(ctx context.Context, r collector.Record) (collector.Record, error)
-	// UpdateCollector stores all of a record but its ID and Spec. ErrNotFound when there is none.
+	// UpdateCollector stores all of a record but its ID and Spec, if the stored one has r.Revision
+	// still; its revision is one more then. ErrConflict when it has not, ErrNotFound when there is none.
 	UpdateCollector(ctx context.Context, r collector.Record) error
 	// CollectorByID gives one record, or ErrNotFound.
 	CollectorByID(ctx context.Context, id int64) (collector.Record, error)
@@ -54,6 +62,50 @@ type Registry interface {
 	Collectors(ctx context.Context, statuses ...collector.Status) ([]collector.Record, error)
 	// DeleteStoppedCollectors removes the records that stopped before a time and tells how many.
 	DeleteStoppedCollectors(ctx context.Context, before time.Time) (int64, error)
+}
+
+// Versions tell whether anything has changed, for the price of one number.
+type Versions interface {
+	// RegistryVersion grows with every committed change of a record, by whatever process. It is read
+	// in well below a millisecond.
+	RegistryVersion(ctx context.Context) (int64, error)
+}
+
+// Lives keeps how the lives of collectors' processes ended. They go with their record.
+type Lives interface {
+	// SaveLife stores a life that has ended. It is idempotent by CollectorID and RunID. A life of a
+	// record that is gone is dropped without an error.
+	SaveLife(ctx context.Context, l collector.Life) error
+	// Lives gives the newest lives of a record, at most limit, newest first.
+	Lives(ctx context.Context, id int64, limit int) ([]collector.Life, error)
+}
+
+// Lease says that an installation of velador is alive: while it runs, the rows of its Instance are
+// its own, and nobody else starts their collectors. All times are the database's: clocks of machines
+// differ.
+type Lease struct {
+	Instance  string
+	Host      string        // for people
+	Epoch     int64         // grows each time the lease is acquired or fenced
+	Remaining time.Duration // at the moment of the call; 0 when it has run out
+}
+
+// Leases keeps the leases of the installations.
+type Leases interface {
+	// AcquireLease begins a new epoch of an instance's lease, whatever was before: that one process
+	// only runs an instance is sure already, by the lock of its data directory.
+	AcquireLease(ctx context.Context, instance, host string, ttl time.Duration) (Lease, error)
+	// RenewLease lets it run for ttl from now on. ErrLeaseLost when its epoch is over, which it is
+	// once somebody has fenced or released it.
+	RenewLease(ctx context.Context, l Lease, ttl time.Duration) (Lease, error)
+	// ReleaseLease ends it at once. It is no error when it was over before.
+	ReleaseLease(ctx context.Context, l Lease) error
+	// FenceLease ends the epoch of an instance whose lease has run out, so that its holder cannot
+	// renew it, and gives 0; of one whose lease runs it gives how long, and changes nothing. An
+	// instance without a lease is fenced already.
+	FenceLease(ctx context.Context, instance string) (remaining time.Duration, err error)
+	// Leases lists all, by instance. Those that ran out more than a day ago are removed now and then.
+	Leases(ctx context.Context) ([]Lease, error)
 }
 
 // Entry is one thing that the writer brings: a candle of a series, or a gap (exactly one of them).

@@ -31,14 +31,47 @@ type AgentConfig struct {
 	// Command says how a collector's process is started; env is the whole environment.
 	Command func(collector.Record) (path string, args, env []string)
 
-	Logger          *slog.Logger
-	Detach          bool           // leave the collectors running at the end
+	Leases store.Leases // where this instance says that it lives
+
+	Logger *slog.Logger
+	Detach bool // leave the collectors running at the end
+	// StopOrphans ends collectors that outlived their agent instead of adopting them; those that are
+	// wanted are started anew.
+	StopOrphans     bool
+	LeaseTTL        time.Duration  // how long this instance is believed to live after its last sign; 15 s
+	Silence         time.Duration  // how long a process may say nothing before it is started anew; 1 min; negative: for ever
+	MaxCollectors   int            // how many this agent looks after at most; 0: no bound
+	LogSize         int64          // bytes after which a collector's log is set aside; 4 MiB
+	LogTotal        int64          // bytes that all logs of the directory may take; 1 GiB
 	Grace           time.Duration  // between SIGTERM and SIGKILL; 10 s: must exceed the last flush
 	AckWait         time.Duration  // as bus.AgentConfig has it; 5 s
 	Backoff         backoff.Policy // between failures of one collector; 0.5 s doubling to 60 s, ±20 %
 	Healthy         time.Duration  // a life as long as this wipes earlier failures out; 2 min
 	StartsPerSecond float64        // of all collectors together; 50, with a burst of 100
 	ReviewEvery     time.Duration  // how often rows are compared with what runs; 30 s
+	// At is called at each step of a start and of a stop, in the goroutine that does it. Tests end the
+	// process there; nil does nothing.
+	At func(Step)
+}
+
+// Step is a moment in a start or a stop at which an agent may die.
+type Step string
+
+// The steps, in their order.
+const (
+	BeforeIntent Step = "before-intent" // of a start: nothing is written down
+	BeforeFork   Step = "before-fork"   // the intent is written down, no process exists
+	AfterFork    Step = "after-fork"    // the process exists, nothing but its lock tells of it
+	BeforeRecord Step = "before-record" // its identity is known and not written down
+	AfterRecord  Step = "after-record"  // it is written down, and nobody was answered
+	BeforeWish   Step = "before-wish"   // of a stop: the wish has not ended
+	BeforeSignal Step = "before-signal" // the wish has ended, the process runs
+	AfterSignal  Step = "after-signal"  // the process has ended, the record says that it runs
+)
+
+// Steps lists them all.
+func Steps() []Step {
+	return []Step{BeforeIntent, BeforeFork, AfterFork, BeforeRecord, AfterRecord, BeforeWish, BeforeSignal, AfterSignal}
 }
 
 // Agent runs the collectors of one machine.
@@ -243,6 +276,16 @@ func (a *Agent) all() []*actor {
 	return list
 }
 
+// list tells what all actors look after, at this moment.
+func (a *Agent) list() []running {
+	actors := a.all()
+	list := make([]running, len(actors))
+	for i, x := range actors {
+		list[i] = x.report()
+	}
+	return list
+}
+
 func (a *Agent) actor(id int64) *actor {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -258,11 +301,7 @@ func (a *Agent) obey(ctx context.Context, payload []byte) []byte {
 	}
 	switch c.Op {
 	case opList:
-		list := reply{Runs: []running{}}
-		for _, x := range a.all() {
-			list.Runs = append(list.Runs, x.report())
-		}
-		return encode(list)
+		return encode(reply{Runs: a.list()})
 	case opStop:
 		x := a.actor(c.ID)
 		if x == nil {

@@ -160,7 +160,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add(encode(order{ID: 7, Key: "binance:ETHUSDT:1m", First: true}))
 	f.Add(encode(answer{Failed: "why"}))
 	f.Add(encode(command{Op: opStop, ID: 7, PID: 8}))
-	f.Add(encode(reply{Outcome: outcomeStopped, Runs: []running{{ID: 1, PID: 2, UptimeMS: 3}}}))
+	f.Add(encode(reply{Outcome: outcomeStopped, Runs: []running{{ID: 1, PID: 2, Uptime: 3 * time.Millisecond}}}))
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		if o, err := decode[order](payload); err == nil {
 			if again, err := decode[order](encode(o)); err != nil || again != o {

@@ -29,14 +29,17 @@ type Catalogue interface {
 	Symbols(ctx context.Context, exchange string) ([]string, error)
 }
 
-// FleetConfig is what a Fleet needs. All but Logger and StartTimeout is required.
+// FleetConfig is what a Fleet needs. Rows, Queue, Catalogue, Processes and HostName are required.
 type FleetConfig struct {
 	Rows      *Rows // shared with the Agent of the same process, if there is one
 	Queue     Queue
 	Catalogue Catalogue
 	Processes *proc.Host
 	HostName  string // as the Agent of this machine has it
-	Logger    *slog.Logger
+	// Local is the Agent of the same process, which is asked without the bus; nil when there is none.
+	Local    *Agent
+	Versions store.Versions // tells whether the records must be read again; nil: they are read each time
+	Logger   *slog.Logger
 	// StartTimeout is how long an agent may take to start a process; 0 is 10 s.
 	StartTimeout time.Duration
 }

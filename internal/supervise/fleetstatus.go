@@ -41,11 +41,10 @@ func (f *Fleet) Status(ctx context.Context) ([]collector.Live, error) {
 		switch {
 		case mine && one.PID == 0: // dead, and about to be started again
 		case mine:
-			uptime := time.Duration(one.UptimeMS) * time.Millisecond
 			if one.PID != row.PID { // the row trails behind
-				row.PID, row.StartedAt = one.PID, stored(now.Add(-uptime))
+				row.PID, row.StartedAt = one.PID, stored(now.Add(-one.Uptime))
 			}
-			live = append(live, collector.Live{Record: row, Uptime: uptime})
+			live = append(live, collector.Live{Record: row, Uptime: one.Uptime, Vitals: one.Vitals})
 		case row.PID == 0: // it is being started, or has never been
 		case row.Host == f.cfg.HostName:
 			if age, verdict := f.look(row); verdict == proc.Same {

@@ -93,7 +93,7 @@ func (x *actor) report() running {
 	defer x.mu.Unlock()
 	r := running{ID: x.id}
 	if x.process != nil && x.process.Runs() {
-		r.PID, r.UptimeMS = x.process.Identity().PID, x.process.Age().Milliseconds()
+		r.PID, r.Uptime = x.process.Identity().PID, x.process.Age()
 	}
 	return r
 }

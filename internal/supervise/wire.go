@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"time"
 
 	"velador/internal/bus"
 	"velador/internal/collector"
@@ -23,6 +24,8 @@ type Queue interface {
 type Work interface {
 	Assignments(ctx context.Context, cfg bus.AgentConfig, handle func(context.Context, *bus.Held) error) error
 	ServeCommands(ctx context.Context, agent string, handle func(context.Context, []byte) []byte) error
+	Beats(ctx context.Context, agent string, take func(collector.Beat)) error
+	PublishPulse(agent string) error
 }
 
 var (
@@ -78,9 +81,10 @@ type reply struct {
 
 // running is one collector that an agent looks after.
 type running struct {
-	ID       int64 `json:"id"`
-	PID      int   `json:"pid,omitempty"`       // 0: no process runs at this moment
-	UptimeMS int64 `json:"uptime_ms,omitempty"` // by the clocks of its machine
+	ID     int64            `json:"id"`
+	PID    int              `json:"pid,omitempty"`    // 0: no process runs at this moment
+	Uptime time.Duration    `json:"uptime,omitempty"` // by the clocks of its machine
+	Vitals collector.Vitals `json:"vitals"`
 }
 
 // decode reads a message of another part.
