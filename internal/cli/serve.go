@@ -64,6 +64,12 @@ At SIGTERM or Ctrl-C the collectors bring home what they hold and end; the next 
 			if err != nil {
 				return err
 			}
+			if err := s.care.check(); err != nil {
+				return err
+			}
+			if s.overrides, err = readOverrides(p.env, logger); err != nil {
+				return err
+			}
 			s.environ, s.logger, s.token = p.env.process, logger, listen.token
 			s.childFlags = []string{"--log-level", logs.level, "--log-format", logs.format}
 			go func() {
@@ -82,7 +88,7 @@ At SIGTERM or Ctrl-C the collectors bring home what they hold and end; the next 
 	s.database.register(p, flags)
 	s.nats.register(flags)
 	s.exchanges.register(flags)
-	flags.BoolVar(&s.detach, "detach", false, "leave the collectors running at the end, for an upgrade in place")
+	s.care.register(flags)
 	return cmd
 }
 
@@ -91,10 +97,11 @@ type service struct {
 	database   databaseFlags
 	nats       natsFlags
 	exchanges  exchangeFlags
+	care       supervisionFlags
+	overrides  overrides
 	environ    []string // what collectors inherit a part of
 	childFlags []string // what collectors are called with beside their spec
 	token      string
-	detach     bool
 	logger     *slog.Logger
 
 	// What others may look at once started has been closed.
@@ -251,7 +258,7 @@ func (s *service) cleanUp(ctx context.Context, fleet *supervise.Fleet) error {
 var inherited = []string{"PATH", "HOME", "TZ", "TMPDIR", "LANG", "SSL_CERT_FILE", "SSL_CERT_DIR", "GODEBUG", "GOMAXPROCS", "GOMEMLIMIT"}
 
 // command says how a collector's process is started.
-func (s *service) command(executable, busFile string) func(collector.Record) (string, []string, []string) {
+func (s *service) command(executable, instance, busFile string) func(collector.Record) (string, []string, []string) {
 	var env []string
 	for _, entry := range s.environ {
 		for _, name := range inherited {

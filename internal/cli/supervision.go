@@ -2,8 +2,6 @@ package cli
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"os"
 
 	"velador/internal/bus"
@@ -37,22 +35,23 @@ func (s *service) supervision(dir *dataDir, conn *bus.Conn, symbols supervise.Ca
 	if err != nil {
 		return nil, nil, err
 	}
+	instance, err := dir.instance(host)
+	if err != nil {
+		return nil, nil, err
+	}
 	rows, processes := supervise.NewRows(s.store), proc.NewHost(s.logger)
+	config := supervise.AgentConfig{
+		Name: instance, HostName: host, Dir: dir.join("collectors"), Rows: rows, Work: conn, Processes: processes,
+		Command: s.command(executable, instance, dir.join("bus", bus.FileName)), Logger: s.logger,
+		Detach: s.care.detach, StopOrphans: s.care.orphans == orphansStop, Grace: s.care.grace, MaxCollectors: s.care.maxCollectors,
+		LogSize: int64(s.care.logSize), LogTotal: int64(s.care.logTotal),
+	}
+	s.overrides.apply(&config)
+	agent := supervise.NewAgent(config)
 	fleet := supervise.NewFleet(supervise.FleetConfig{
-		Rows: rows, Queue: conn, Catalogue: symbols, Processes: processes, HostName: host, Logger: s.logger,
-	})
-	agent := supervise.NewAgent(supervise.AgentConfig{
-		Name: instance(host, dir.path), HostName: host, Dir: dir.join("collectors"), Rows: rows, Work: conn, Processes: processes,
-		Command: s.command(executable, dir.join("bus", bus.FileName)), Logger: s.logger, Detach: s.detach,
+		Rows: rows, Queue: conn, Catalogue: symbols, Processes: processes, HostName: host, Local: agent, Logger: s.logger,
 	})
 	return fleet, agent, nil
-}
-
-// instance names this installation: the machine and its data directory (SUPERVISION.md rule 2). It is
-// a word that a subject of the bus may hold.
-func instance(host, dataDir string) string {
-	sum := sha256.Sum256([]byte(host + "\x00" + dataDir))
-	return hex.EncodeToString(sum[:8])
 }
 
 // collectorLogs reads the logs of collectors on this machine.
