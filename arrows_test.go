@@ -20,7 +20,7 @@ var floors = [][]string{
 	{"internal/collector"},
 	{"internal/exchange", "internal/store", "internal/bus", "internal/klineapi"},
 	{"internal/exchange/binance", "internal/store/postgres", "internal/store/sqlite", "internal/collect", "internal/supervise", "internal/ingest", "internal/simulate", "client"},
-	{"internal/server"},
+	{"internal/server", "internal/metrics"},
 	{"internal/cli"},
 	{"cmd/velador"},
 }
@@ -35,6 +35,7 @@ var forbidden = map[string]string{
 	"internal/klineapi -> internal/exchange":    "as for the simulator",
 	"internal/server -> internal/bus":           "the server sees collectors and candles, not how messages travel",
 	"internal/server -> internal/proc":          "the server signals no process",
+	"internal/metrics -> internal/supervise":    "figures are asked for through an interface: who looks after collectors may be elsewhere",
 	"internal/collect -> internal/store":        "a collector process holds no database",
 	"internal/collect -> internal/proc":         "a collector does not supervise",
 	"client -> internal/candle":                 "the client is public: its users see wire types only",

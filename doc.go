@@ -5,7 +5,7 @@
 // never sideways and never up (arrows_test.go holds that):
 //
 //	cli                                                    wires everything, one file a command
-//	server                                                 the HTTP surface
+//	server  metrics                                        the HTTP surface, the figures for Prometheus
 //	exchange/binance  store/postgres  store/sqlite         implementations of the contracts
 //	collect  supervise  ingest  simulate  client           the loops, the simulator, the Go client
 //	exchange  store  bus  klineapi                         the contracts

@@ -42,13 +42,46 @@ func TestInstantsHaveThreeDigitsOfMilliseconds(t *testing.T) {
 
 func TestTheContractsMembersComeFirstAndInOrder(t *testing.T) {
 	t.Parallel()
-	status := CollectorStatus{PID: 12345, Timeframe: "1m", Symbol: "ETHUSDT", Status: "running", Uptime: 3600,
-		StartedAt: Time{time.Date(2025, 11, 4, 10, 30, 0, 0, time.UTC)}, ID: 7, Exchange: "binance", Host: "h"}
-	data, err := json.Marshal(StatusAnswer{Collectors: []CollectorStatus{status}})
-	want := `{"collectors":[{"pid":12345,"timeframe":"1m","symbol":"ETHUSDT","status":"running","startedAt":"2025-11-04T10:30:00.000Z","uptime":3600,` +
-		`"id":7,"exchange":"binance","host":"h","restarts":0}]}`
+	contract := `{"collectors":[{"pid":12345,"timeframe":"1m","symbol":"ETHUSDT","status":"running","startedAt":"2025-11-04T10:30:00.000Z","uptime":3600,`
+	begun := Time{time.Date(2025, 11, 4, 10, 30, 0, 0, time.UTC)}
+	one := 1
+	bare := CollectorStatus{PID: 12345, Timeframe: "1m", Symbol: "ETHUSDT", Status: "running", Uptime: 3600, StartedAt: begun, ID: 7, Exchange: "binance", Host: "h"}
+	full := bare
+	full.Phase, full.NextAttempt, full.Adopted, full.CPU, full.Memory, full.Restarts = "live", begun, true, 0.4, Memory{RSS: 5, USS: 4}, 2
+	full.LastExit = LastExit{At: begun, Code: &one, Reason: "a < b", Text: "exit code 1"}
+	full.LastCandle, full.Candles, full.OpenGaps, full.MessagesPerSecond = LastCandle{OpenTime: 1762252200000, AgeSeconds: 12}, 9, 1, 3.5
+	full.Series, full.SeriesLive, full.LastError, full.StoppedAt = 2, 1, "e", begun
+	for want, status := range map[string]CollectorStatus{
+		`"id":7,"exchange":"binance","host":"h","phase":"","adopted":false,"cpu":0,"memory":{"rss":0},"restarts":0,` +
+			`"candles":0,"openGaps":0,"messagesPerSecond":0,"series":0,"seriesLive":0}]}`: bare,
+		`"id":7,"exchange":"binance","host":"h","phase":"live","nextAttempt":"2025-11-04T10:30:00.000Z","adopted":true,` +
+			`"cpu":0.4,"memory":{"rss":5,"uss":4},"restarts":2,"lastExit":{"at":"2025-11-04T10:30:00.000Z","code":1,"reason":"a \u003c b","text":"exit code 1"},` +
+			`"lastCandle":{"openTime":1762252200000,"ageSeconds":12},"candles":9,"openGaps":1,"messagesPerSecond":3.5,"series":2,"seriesLive":1,` +
+			`"lastError":"e","stoppedAt":"2025-11-04T10:30:00.000Z"}]}`: full,
+	} {
+		data, err := json.Marshal(StatusAnswer{Collectors: []CollectorStatus{status}})
+		if err != nil || string(data) != contract+want {
+			t.Errorf("it is written as\n%s (%v), not\n%s", data, err, contract+want)
+		}
+		var back StatusAnswer
+		if err := json.Unmarshal(data, &back); err != nil || len(back.Collectors) != 1 || !reflect.DeepEqual(back.Collectors[0], status) {
+			t.Errorf("%s is read as %v (%v)", data, back, err)
+		}
+	}
+}
+
+func TestLivesSayHowTheyEnded(t *testing.T) {
+	t.Parallel()
+	at, zero := Time{time.Date(2025, 11, 4, 10, 30, 0, 0, time.UTC)}, 0
+	answer := HistoryAnswer{ID: 7, Lives: []Life{
+		{PID: 3, Host: "h", StartedAt: at, EndedAt: at, Code: &zero, Text: "exit code 0"},
+		{PID: 2, Host: "h", StartedAt: at, EndedAt: at, Signal: 9, Reason: "r", Text: "ended by signal 9 (SIGKILL)"},
+	}}
+	data, err := json.Marshal(answer)
+	want := `{"id":7,"lives":[{"pid":3,"host":"h","startedAt":"2025-11-04T10:30:00.000Z","endedAt":"2025-11-04T10:30:00.000Z","code":0,"reason":"","text":"exit code 0"},` +
+		`{"pid":2,"host":"h","startedAt":"2025-11-04T10:30:00.000Z","endedAt":"2025-11-04T10:30:00.000Z","signal":9,"reason":"r","text":"ended by signal 9 (SIGKILL)"}]}`
 	if err != nil || string(data) != want {
-		t.Errorf("%s (%v)", data, err)
+		t.Errorf("it is written as\n%s (%v), not\n%s", data, err, want)
 	}
 }
 

@@ -4,14 +4,17 @@
 // The calls:
 //
 //	GET  /api/collectors/status                     StatusAnswer
+//	GET  /api/collectors                            CollectorsAnswer
 //	POST /api/collectors/start     StartRequest     StartAnswer
 //	POST /api/collectors/stop      StopRequest      StopAnswer
 //	GET  /api/collectors/{id}                       CollectorStatus
 //	GET  /api/collectors/{id}/logs                  LogsAnswer, or Server-Sent Events with follow=true
+//	GET  /api/collectors/{id}/history               HistoryAnswer
 //	GET  /api/candles                               CandlesAnswer, or CSV with format=csv
 //	GET  /api/coverage                              CoverageAnswer
 //	GET  /healthz                                   HealthAnswer
 //	GET  /readyz                                    ReadyAnswer
+//	GET  /metrics                                   Prometheus' text format
 //
 // Every error, whatever its status, is an ErrorAnswer. The members that a type lists first are the
 // contract with existing clients: they keep their names, order and meaning; others may follow.

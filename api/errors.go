@@ -30,6 +30,7 @@ const (
 	CodeNoSymbolMatches     = "no_symbol_matches"    // selector, exchange
 	CodeAlreadyRunning      = "already_running"      // pid, id, symbol, timeframe
 	CodeCollectorNotFound   = "collector_not_found"  // pid or id
+	CodeAmbiguousPID        = "ambiguous_pid"        // pid, ids
 	CodeCollectorFailed     = "collector_failed"     // symbol, timeframe, detail
 	CodeStopFailed          = "stop_failed"          // pid, detail
 	CodeExchangeUnavailable = "exchange_unavailable" // exchange

@@ -14,13 +14,17 @@ type Time struct{ time.Time }
 // String gives the instant as JSON carries it, without the quotes.
 func (t Time) String() string { return t.UTC().Format(timeForm) }
 
-// MarshalText writes 2025-11-04T10:30:00.000Z.
-func (t Time) MarshalText() ([]byte, error) {
-	if year := t.UTC().Year(); year < 0 || year > 9999 {
-		return nil, fmt.Errorf("year %d cannot be written in RFC 3339", year)
+// AppendText appends 2025-11-04T10:30:00.000Z.
+func (t Time) AppendText(b []byte) ([]byte, error) {
+	utc := t.UTC()
+	if year := utc.Year(); year < 0 || year > 9999 {
+		return b, fmt.Errorf("year %d cannot be written in RFC 3339", year)
 	}
-	return []byte(t.String()), nil
+	return utc.AppendFormat(b, timeForm), nil
 }
+
+// MarshalText writes 2025-11-04T10:30:00.000Z.
+func (t Time) MarshalText() ([]byte, error) { return t.AppendText(nil) }
 
 // MarshalJSON writes "2025-11-04T10:30:00.000Z".
 func (t Time) MarshalJSON() ([]byte, error) {

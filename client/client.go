@@ -63,6 +63,25 @@ func (c *Client) Status(ctx context.Context) ([]api.CollectorStatus, error) {
 	return answer.Collectors, err
 }
 
+// Collectors lists all collectors that are wanted or still run, with a process or without.
+func (c *Client) Collectors(ctx context.Context) ([]api.CollectorStatus, error) {
+	var answer api.CollectorsAnswer
+	err := c.ask(ctx, http.MethodGet, "/api/collectors", nil, nil, &answer)
+	return answer.Collectors, err
+}
+
+// History gives the newest lives of a collector's process that have ended, newest first; limit 0
+// leaves their number to the server.
+func (c *Client) History(ctx context.Context, id int64, limit int) ([]api.Life, error) {
+	query := url.Values{}
+	if limit != 0 {
+		query.Set("limit", strconv.Itoa(limit))
+	}
+	var answer api.HistoryAnswer
+	err := c.ask(ctx, http.MethodGet, "/api/collectors/"+strconv.FormatInt(id, 10)+"/history", query, nil, &answer)
+	return answer.Lives, err
+}
+
 // Start starts a collector. That one runs already is an *Error with status 409 and its PID.
 func (c *Client) Start(ctx context.Context, request api.StartRequest) (api.StartAnswer, error) {
 	var answer api.StartAnswer

@@ -13,6 +13,7 @@ import (
 	"velador/api"
 	"velador/client"
 	"velador/internal/candle"
+	"velador/internal/collector"
 	"velador/internal/problem"
 	"velador/internal/server"
 	"velador/internal/server/servertest"
@@ -117,6 +118,39 @@ func TestErrorsCarryStatusCodeAndPID(t *testing.T) {
 	check(err, 503, api.CodeExchangeBanned, 0, "binance refuses this machine's requests until 2025-11-04T12:01:00Z")
 	if !errors.As(err, &failure) || failure.RetryAfter != 61*time.Second {
 		t.Errorf("retry after %s", failure.RetryAfter)
+	}
+}
+
+func TestACollectorThatWaitsIsListedWithItsFormerLives(t *testing.T) {
+	t.Parallel()
+	c, p := dial(t, client.WithLanguage("en"))
+	ctx := t.Context()
+	if _, err := c.Start(ctx, eth); err != nil {
+		t.Fatal(err)
+	}
+	if lives, err := c.History(ctx, 1, 0); err != nil || len(lives) != 0 {
+		t.Errorf("before the first end the history is %v, %v", lives, err)
+	}
+	p.fleet.Ended(1, collector.Exit{At: noon, Known: true, Signal: 9, Reason: "killed"}, time.Time{})
+	p.fleet.Ended(1, collector.Exit{At: noon, Known: true, Code: 1, Reason: "the bus is away"}, noon.Add(time.Second))
+	if running, err := c.Status(ctx); err != nil || len(running) != 0 {
+		t.Errorf("of a collector without a process the status is %v, %v", running, err)
+	}
+	all, err := c.Collectors(ctx)
+	if err != nil || len(all) != 1 || all[0].Phase != "backoff" || !all[0].NextAttempt.Equal(noon.Add(time.Second)) || all[0].Restarts != 2 ||
+		all[0].LastExit.Code == nil || *all[0].LastExit.Code != 1 || all[0].LastExit.Reason != "the bus is away" {
+		t.Errorf("the collectors are %v, %v", all, err)
+	}
+	lives, err := c.History(ctx, 1, 0)
+	if err != nil || len(lives) != 2 || lives[0].Text != "ended with exit code 1" || lives[1].Text != "ended by signal 9 (SIGKILL)" || lives[1].PID != servertest.FirstPID {
+		t.Errorf("the history is %v, %v", lives, err)
+	}
+	if lives, err := c.History(ctx, 1, 1); err != nil || len(lives) != 1 || lives[0].Signal != 0 {
+		t.Errorf("the newest life is %v, %v", lives, err)
+	}
+	var failure *client.Error
+	if _, err := c.History(ctx, 2, 0); !errors.As(err, &failure) || failure.Status != 404 {
+		t.Errorf("the history of nobody is %v", err)
 	}
 }
 

@@ -32,7 +32,7 @@ func TestCommandsOverARunningServer(t *testing.T) {
 	want(2, `NOPE`, "start", "NOPE", "1m")
 	want(2, `7m`, "start", "ETHUSDT", "7m")
 	want(2, `since`, "start", "BTCUSDT", "1m", "--since", "soon")
-	want(0, `ID +PID +EXCHANGE +SYMBOL +TIMEFRAME +STATUS +UPTIME +RESTARTS *\n +1 +`+pid+` +binance +ETHUSDT +1m +running`, "status")
+	want(0, `ID +PID +EXCHANGE +SYMBOL +TIMEFRAME +STATUS +PHASE +UPTIME +LAST CANDLE +GAPS +RATE +CPU +MEMORY +RESTARTS *\n+1 +`+pid+` +binance +ETHUSDT +1m +running`, "status")
 	var answer struct{ Collectors []map[string]any }
 	if err := json.Unmarshal([]byte(want(0, `"pid"`, "status", "--json")), &answer); err != nil || len(answer.Collectors) != 1 {
 		t.Errorf("%v: %v", err, answer)

@@ -26,6 +26,7 @@ import (
 var binary string
 
 func TestMain(m *testing.M) {
+	actAsAnother()
 	dir, err := os.MkdirTemp("", "velador-e2e-")
 	if err != nil {
 		panic(err)
@@ -53,6 +54,7 @@ func environ(extra ...string) []string {
 type program struct {
 	t      *testing.T
 	cmd    *exec.Cmd
+	inner  int           // PID of velador where cmd is a program that runs it; else 0
 	ended  chan struct{} // closed when it has ended
 	url    string        // the first address that it printed
 	output *output
@@ -80,8 +82,14 @@ func (o *output) String() string {
 // or ends. It is stopped with the test.
 func run(t *testing.T, env []string, args ...string) *program {
 	t.Helper()
+	return runBinary(t, binary, env, args...)
+}
+
+// runBinary runs velador from a file of its own, or through a program that runs it.
+func runBinary(t *testing.T, path string, env []string, args ...string) *program {
+	t.Helper()
 	p := &program{t: t, ended: make(chan struct{}), output: &output{}}
-	p.cmd = exec.Command(binary, args...)
+	p.cmd = exec.Command(path, args...)
 	p.cmd.Env = env
 	p.cmd.Dir = t.TempDir()
 	p.cmd.Stderr = p.output
@@ -127,12 +135,21 @@ func run(t *testing.T, env []string, args ...string) *program {
 // stop ends the program gracefully, and by force when it takes too long, which fails the test.
 func (p *program) stop() {
 	p.t.Helper()
-	_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may have ended
+	pid := p.cmd.Process.Pid
+	if p.inner != 0 {
+		pid = p.inner
+	}
+	select {
+	case <-p.ended:
+		return
+	default:
+		_ = syscall.Kill(pid, syscall.SIGTERM) // not reaped before ended is closed, so it is ours
+	}
 	select {
 	case <-p.ended:
 	case <-time.After(40 * time.Second):
 		p.t.Errorf("velador does not end:\n%s", p.output)
-		_ = p.cmd.Process.Kill()
+		_ = syscall.Kill(pid, syscall.SIGKILL)
 		<-p.ended
 	}
 }

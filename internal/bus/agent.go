@@ -23,7 +23,7 @@ const releaseDelay = time.Second
 type AgentConfig struct {
 	Name string // for logs and the server's operator
 	// AckWait is how long after the last heart-beat of its holder an assignment is given to another
-	// agent; 0 is 5 s. All agents of a bus use the same: the last one to start decides.
+	// agent; 0 is 15 s. All agents of a bus use the same: the last one to start decides.
 	AckWait time.Duration
 }
 
@@ -46,7 +46,7 @@ type agent struct {
 // Release is released. Losing the bus is waited out. The error is nil after ctx has ended.
 func (c *Conn) Assignments(ctx context.Context, cfg AgentConfig, handle func(ctx context.Context, h *Held) error) error {
 	if cfg.AckWait <= 0 {
-		cfg.AckWait = 5 * time.Second
+		cfg.AckWait = 15 * time.Second
 	}
 	a := &agent{conn: c, cfg: cfg, token: nuid.Next(), handle: handle, holding: make(map[string]*Held)}
 	claims, err := c.nats.Subscribe(subjectClaims, a.hear)

@@ -3,24 +3,20 @@ package cli
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"runtime"
 	"runtime/debug"
-	"strconv"
 	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"velador/api"
 	"velador/internal/bus"
 	"velador/internal/candle"
 	"velador/internal/collect"
 	"velador/internal/collector"
-	"velador/internal/problem"
-	"velador/internal/proc"
 )
 
 // collectorGC makes a collector's garbage collection run often: its live heap is about a megabyte,
@@ -34,15 +30,21 @@ const collectorWindow = 256
 // giveBack returns to the system what a back-fill took, once its last pages have been acknowledged.
 func giveBack() { time.AfterFunc(2*time.Second, debug.FreeOSMemory) }
 
+// collecting are the flags of velador collect.
+type collecting struct {
+	logs        logFlags
+	exchanges   exchangeFlags
+	nats        natsFlags
+	exchange    string
+	since       string
+	busFile     string
+	agent       string
+	orphanAfter time.Duration
+	logSize     int64
+}
+
 func (p *program) collectCommand() *cobra.Command {
-	var (
-		logs      logFlags
-		exchanges exchangeFlags
-		nats      natsFlags
-		exchange  string
-		since     string
-		busFile   string
-	)
+	var f collecting
 	cmd := &cobra.Command{
 		Use:   "collect SELECTOR TIMEFRAME",
 		Short: "run one collector by hand and print its candles",
@@ -55,77 +57,107 @@ func (p *program) collectCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			runtime.MemProfileRate = 0 // nobody asks a collector for a heap profile
 			debug.SetGCPercent(collectorGC)
-			logger, err := logs.logger(p.stderr)
+			l, err := p.beginLife(&f)
 			if err != nil {
 				return err
 			}
-			if err := p.claimLock(logger); err != nil {
-				return err
-			}
-			spec := collector.Spec{Exchange: exchange}
-			selector, err := candle.ParseSelector(args[0])
-			if err != nil {
-				return exitError{err, ExitConfig}
-			}
-			spec.Selector = selector.String()
-			if spec.Timeframe, err = candle.ParseTimeframe(args[1]); err != nil {
-				return exitError{err, ExitConfig}
-			}
-			if spec.Since, err = millisFlag("since", since); err != nil {
-				return exitError{err, ExitConfig}
-			}
-			venue, err := exchanges.open(exchange, logger)
-			if err != nil {
-				return exitError{err, ExitConfig}
-			}
-			config := collect.Config{Exchange: venue, Spec: spec, Logger: logger, OnLive: giveBack}
-			if busFile == "" && nats.url == "" {
-				out := &printer{out: bufio.NewWriter(p.stdout)}
-				config.Sink = out
-				return errors.Join(collectError(collect.New(config).Run(cmd.Context())), out.out.Flush())
-			}
-			return collectError(runOnBus(cmd.Context(), config, nats.client(busFile, "collector "+spec.Key(), logger), logger))
+			return l.end(p.collect(cmd.Context(), &f, l, args))
 		},
 	}
 	flags := cmd.Flags()
-	logs.register(flags)
-	exchanges.register(flags)
-	nats.register(flags)
-	flags.StringVar(&exchange, "exchange", "binance", "exchange to collect from")
-	flags.StringVar(&since, "since", "", "where the first back-fill begins, by open time (default: the candle that is forming now)")
-	flags.StringVar(&busFile, "bus-file", "", "file that says where the embedded bus of a server is")
+	f.logs.register(flags)
+	f.exchanges.register(flags)
+	f.nats.register(flags)
+	flags.StringVar(&f.exchange, "exchange", "binance", "exchange to collect from")
+	flags.StringVar(&f.since, "since", "", "where the first back-fill begins, by open time (default: the candle that is forming now)")
+	flags.StringVar(&f.busFile, "bus-file", "", "file that says where the embedded bus of a server is")
+	flags.StringVar(&f.agent, "agent", "", "name of the agent that started this process: it hears how the collector is")
+	flags.DurationVar(&f.orphanAfter, "orphan-after", 15*time.Minute, "with --agent: how long that agent may say nothing before the collector ends itself; 0 for ever")
+	flags.Int64Var(&f.logSize, "log-size", 4<<20, "bytes after which the log that the agent names is set aside")
+	for _, name := range []string{"agent", "orphan-after", "log-size"} {
+		flags.Lookup(name).Hidden = true // between an agent and its processes
+	}
 	return cmd
 }
 
-// collectError gives wrong configuration its exit code: the supervisor does not try it again.
-func collectError(err error) error {
-	switch {
-	case errors.Is(err, context.Canceled):
-		return nil // SIGTERM and Ctrl-C are how a collector is stopped
-	case problem.KindOf(err) == problem.Invalid:
+// collect runs the collector that the flags and arguments describe.
+func (p *program) collect(ctx context.Context, f *collecting, l *life, args []string) error {
+	config, err := f.config(args, l.logger)
+	if err != nil {
 		return exitError{err, ExitConfig}
+	}
+	if f.agent != "" && l.runID == "" {
+		return exitError{errNoRun, ExitConfig}
+	}
+	if f.busFile != "" || f.nats.url != "" {
+		return f.onBus(ctx, config, l)
+	}
+	out := &printer{out: bufio.NewWriter(p.stdout)}
+	config.Sink, config.OnPhase = out, func(phase collect.Phase) {
+		if phase == collect.Live {
+			giveBack()
+		}
+	}
+	return errors.Join(collect.New(config).Run(ctx), out.out.Flush())
+}
+
+// config gives what to collect; an error is a mistake in the configuration.
+func (f *collecting) config(args []string, logger *slog.Logger) (collect.Config, error) {
+	spec := collector.Spec{Exchange: f.exchange}
+	selector, err := candle.ParseSelector(args[0])
+	if err != nil {
+		return collect.Config{}, err
+	}
+	spec.Selector = selector.String()
+	if spec.Timeframe, err = candle.ParseTimeframe(args[1]); err != nil {
+		return collect.Config{}, err
+	}
+	if spec.Since, err = millisFlag("since", f.since); err != nil {
+		return collect.Config{}, err
+	}
+	if f.orphanAfter < 0 {
+		return collect.Config{}, usagef("--orphan-after %s is in the past: give a time such as 15m, or 0 for ever", f.orphanAfter)
+	}
+	venue, err := f.exchanges.open(f.exchange, logger)
+	if err != nil {
+		return collect.Config{}, err
+	}
+	return collect.Config{Exchange: venue, Spec: spec, Logger: logger}, nil
+}
+
+// onBus collects and brings the candles to the bus, until ctx ends or nobody looks after the
+// collector any more, which is errOrphaned.
+func (f *collecting) onBus(ctx context.Context, config collect.Config, l *life) error {
+	ctx, end := context.WithCancelCause(ctx)
+	var beside sync.WaitGroup
+	defer beside.Wait()
+	defer end(nil)
+	watch := newOrphanWatch(f.orphanAfter)
+	if f.agent != "" {
+		// From the very beginning: the bus may be what is gone.
+		beside.Go(func() {
+			if watch.run(ctx) {
+				end(errOrphaned)
+			}
+		})
+	}
+	err := f.bring(ctx, config, l, watch)
+	if errors.Is(context.Cause(ctx), errOrphaned) {
+		if err != nil {
+			l.logger.Info("what was not acknowledged will be fetched again", "error", err)
+		}
+		return fmt.Errorf("the server has said nothing for %s (--orphan-after): %w", f.orphanAfter, errOrphaned)
 	}
 	return err
 }
 
-// claimLock takes over the lock that the agent handed to this process, if it did.
-func (p *program) claimLock(logger *slog.Logger) error {
-	fd, ok := p.env.lookup(proc.EnvLockFD)
-	if !ok {
-		return nil
-	}
-	n, err := strconv.Atoi(fd)
+// bring connects to the bus and collects until ctx ends.
+func (f *collecting) bring(ctx context.Context, config collect.Config, l *life, watch *orphanWatch) error {
+	conn, err := bus.Connect(ctx, f.nats.client(f.busFile, "collector "+config.Spec.Key(), l.logger))
 	if err != nil {
-		return usagef("%s=%q is no file descriptor", proc.EnvLockFD, fd)
-	}
-	runID, _ := p.env.lookup(proc.EnvRunID)
-	return proc.ClaimLock(n, proc.NewHost(logger).Self(runID))
-}
-
-// runOnBus collects and brings the candles to the bus.
-func runOnBus(ctx context.Context, config collect.Config, busConfig bus.ClientConfig, logger *slog.Logger) error {
-	conn, err := bus.Connect(ctx, busConfig)
-	if err != nil {
+		if ctx.Err() != nil {
+			return nil // it was asked to end before there was anything to bring
+		}
 		return err
 	}
 	defer conn.Close()
@@ -133,53 +165,29 @@ func runOnBus(ctx context.Context, config collect.Config, busConfig bus.ClientCo
 	if err != nil {
 		return err
 	}
-	config.Sink, config.Library = publisher, conn
-	err = collect.New(config).Run(ctx)
+	tells := newBeats(f.agent, l, conn.PublishBeat)
+	config.Sink, config.Library, config.OnPhase = publisher, conn, func(phase collect.Phase) {
+		if phase == collect.Live {
+			giveBack()
+		}
+		tells.soon()
+	}
+	c := collect.New(config)
+	listening, hush := context.WithCancel(context.WithoutCancel(ctx))
+	var beside sync.WaitGroup
+	if f.agent != "" {
+		beside.Go(func() { tells.run(listening, c.Snapshot) })
+		beside.Go(func() {
+			if err := conn.Pulses(listening, f.agent, watch.pulse); err != nil {
+				l.logger.Warn("the agent cannot be heard", "error", err)
+			}
+		})
+	}
+	err = c.Run(ctx)
 	if closed := publisher.Close(); closed != nil {
-		logger.Warn("the publisher was closed early; what is missing will be fetched again", "error", closed)
+		l.logger.Warn("the publisher was closed early; what is missing will be fetched again", "error", closed)
 	}
+	hush()
+	beside.Wait()
 	return err
-}
-
-// printer is a sink that prints candles as lines of JSON.
-type printer struct {
-	mu  sync.Mutex
-	out *bufio.Writer
-}
-
-// printed is a line of a printer.
-type printed struct {
-	Exchange  string `json:"exchange"`
-	Symbol    string `json:"symbol"`
-	Timeframe string `json:"timeframe"`
-	api.Candle
-}
-
-// Candle prints a closed candle.
-func (s *printer) Candle(_ context.Context, series candle.Series, c candle.Candle) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	enc := json.NewEncoder(s.out)
-	err := enc.Encode(printed{series.Exchange, series.Symbol, series.Timeframe.String(), api.Candle{
-		OpenTime: int64(c.OpenTime), Open: c.Open.String(), High: c.High.String(), Low: c.Low.String(), Close: c.Close.String(),
-		Volume: c.Volume.String(), CloseTime: int64(c.CloseTime), QuoteVolume: c.QuoteVolume.String(), Trades: c.Trades,
-		TakerBuyVolume: c.TakerBuyVolume.String(), TakerBuyQuoteVolume: c.TakerBuyQuoteVolume.String(),
-	}})
-	if err != nil {
-		return err
-	}
-	return s.out.Flush()
-}
-
-// Gap prints nothing: the log says it.
-func (s *printer) Gap(context.Context, candle.Gap) error { return nil }
-
-// Forming prints nothing: only closed candles are candles.
-func (s *printer) Forming(candle.Series, candle.Candle, candle.Millis) {}
-
-// Flush hands everything to whoever reads.
-func (s *printer) Flush(context.Context) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.out.Flush()
 }

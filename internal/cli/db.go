@@ -48,7 +48,7 @@ func (p *program) dbCommand() *cobra.Command {
 		Long: `Look after the database: PostgreSQL by DATABASE_URL, or the embedded SQLite in the data
 directory. "velador serve" applies what is pending when it starts.`,
 	}
-	cmd.AddCommand(p.dbMigrateCommand("migrate"), p.dbMigrateCommand("push"), p.dbStatusCommand(), p.dbPingCommand())
+	cmd.AddCommand(p.dbMigrateCommand("migrate"), p.dbMigrateCommand("push"), p.dbStatusCommand(), p.dbPingCommand(), p.dbCleanupCommand())
 	return cmd
 }
 

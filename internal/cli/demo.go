@@ -142,6 +142,7 @@ func (d *demo) run(ctx context.Context, options simulate.Options, port int) (err
 	}
 	s := &service{
 		database: databaseFlags{dataDir: d.dir}, exchanges: exchangeFlags{binanceREST: rest, binanceWS: ws}, environ: d.program.env.process, logger: d.logger,
+		care: defaultCare(),
 	}
 	base := "http://" + ln.Addr().String()
 	var verdict, failure error

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -19,6 +20,8 @@ import (
 	"velador/internal/collector"
 	"velador/internal/exchange"
 	"velador/internal/ingest"
+	"velador/internal/metrics"
+	"velador/internal/proc"
 	"velador/internal/server"
 	"velador/internal/store"
 	"velador/internal/supervise"
@@ -163,7 +166,8 @@ func (s *service) serve(ctx context.Context, ln net.Listener, dir *dataDir, conn
 		return err
 	}
 	symbols := exchange.NewSymbols(map[string]exchange.Catalogue{venue.Name(): venue}, catalogueAge, time.Now)
-	fleet, agent, err := s.supervision(dir, conn, symbols)
+	processes := proc.NewHost(s.logger)
+	fleet, agent, err := s.supervision(dir, conn, symbols, processes)
 	if err != nil {
 		return err
 	}
@@ -171,6 +175,7 @@ func (s *service) serve(ctx context.Context, ln net.Listener, dir *dataDir, conn
 	web := server.New(server.Config{
 		Fleet: fleet, Candles: s.store, Logs: collectorLogs{fleet: fleet, agent: agent}, Exchanges: exchangeNames,
 		Logger: s.logger, Version: version(), Token: s.token,
+		Metrics: metrics.Handler(metrics.Config{Fleet: fleet, Adoptions: agent, Version: version(), Logger: s.logger}),
 		Ready: []server.Check{
 			{Name: "database", Run: s.store.Ping},
 			{Name: "bus", Run: func(context.Context) error {
@@ -186,6 +191,7 @@ func (s *service) serve(ctx context.Context, ln net.Listener, dir *dataDir, conn
 	// Stopped from the last to the first: no new requests, then the collectors, which bring home what
 	// they hold, then the writer that stores it.
 	return runStages(ctx, []stage{
+		{"reaper", processes.ReapOrphans},
 		{"look-ups", func(ctx context.Context) error {
 			return conn.ServeResume(ctx, func(ctx context.Context, series []candle.Series) ([]candle.Resume, error) {
 				return s.resume(ctx, series)
@@ -255,7 +261,7 @@ func (s *service) cleanUp(ctx context.Context, fleet *supervise.Fleet) error {
 }
 
 // inherited are the variables that a collector's process gets of ours: nothing secret is among them.
-var inherited = []string{"PATH", "HOME", "TZ", "TMPDIR", "LANG", "SSL_CERT_FILE", "SSL_CERT_DIR", "GODEBUG", "GOMAXPROCS", "GOMEMLIMIT"}
+var inherited = []string{"PATH", "HOME", "TZ", "TMPDIR", "LANG", "SSL_CERT_FILE", "SSL_CERT_DIR", "GODEBUG", "GOMAXPROCS", "GOMEMLIMIT", "GOTRACEBACK"}
 
 // command says how a collector's process is started.
 func (s *service) command(executable, instance, busFile string) func(collector.Record) (string, []string, []string) {
@@ -277,7 +283,10 @@ func (s *service) command(executable, instance, busFile string) func(collector.R
 		env = append(env, "VELADOR_NATS_URL="+s.nats.url)
 	}
 	return func(r collector.Record) (string, []string, []string) {
-		args := []string{"collect", "--env-file", os.DevNull, "--exchange", r.Spec.Exchange}
+		args := []string{
+			"collect", "--env-file", os.DevNull, "--exchange", r.Spec.Exchange,
+			"--agent", instance, "--orphan-after", s.care.orphanAfter.String(), "--log-size", strconv.FormatInt(int64(s.care.logSize), 10),
+		}
 		args = append(args, s.childFlags...)
 		if s.nats.url == "" {
 			args = append(args, "--bus-file", busFile)

@@ -18,6 +18,7 @@ const minWatch = 100 * time.Millisecond
 func (p *program) statusCommand() *cobra.Command {
 	var (
 		remote remoteFlags
+		all    bool
 		asJSON bool
 		watch  bool
 		every  time.Duration
@@ -25,7 +26,13 @@ func (p *program) statusCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "list what is being collected",
+		Long: `List the collectors whose process runs; with --all those too that have none at this moment, with the
+reason and the time of the next attempt.
+
+LAST CANDLE is the age of the newest closed candle by the exchange's clock, RATE the messages that the
+exchange sends, GAPS what is still asked for. In a narrow terminal columns are left out; --json has them all.`,
 		Example: `  velador status
+  velador status --all
   velador status --watch
   velador status --json | jq '.collectors[].pid'`,
 		Args: cobra.NoArgs,
@@ -38,7 +45,11 @@ func (p *program) statusCommand() *cobra.Command {
 				return usagef("--every %s is too often: use at least %s", every, minWatch)
 			}
 			for {
-				running, err := c.Status(cmd.Context())
+				list := c.Status
+				if all {
+					list = c.Collectors
+				}
+				found, err := list(cmd.Context())
 				if err != nil {
 					return remote.remote(err)
 				}
@@ -47,9 +58,9 @@ func (p *program) statusCommand() *cobra.Command {
 					_, _ = io.WriteString(p.stdout, "\x1b[H\x1b[2J")
 				}
 				if asJSON {
-					err = p.printJSON(api.StatusAnswer{Collectors: running})
+					err = p.printJSON(api.CollectorsAnswer{Collectors: found}) // as that of the status
 				} else {
-					err = printStatus(p.stdout, running)
+					err = printStatus(p.stdout, found, terminalWidth(p.stdout), time.Now())
 				}
 				if err != nil || !watch {
 					return err
@@ -63,26 +74,11 @@ func (p *program) statusCommand() *cobra.Command {
 		},
 	}
 	remote.register(cmd.Flags())
+	cmd.Flags().BoolVarP(&all, "all", "a", false, "those without a process too")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON, as the API answers")
 	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "look again and again, until Ctrl-C")
 	cmd.Flags().DurationVar(&every, "every", time.Second, "how often --watch looks")
 	return cmd
-}
-
-// printStatus prints a table that fits a terminal of eighty columns for ordinary selectors.
-func printStatus(w io.Writer, collectors []api.CollectorStatus) error {
-	if len(collectors) == 0 {
-		_, err := fmt.Fprintln(w, "Nothing is being collected. Start something: velador start ETHUSDT 1m")
-		return err
-	}
-	t := table.NewWriter()
-	t.SetStyle(plainTable)
-	t.AppendHeader(table.Row{"ID", "PID", "EXCHANGE", "SYMBOL", "TIMEFRAME", "STATUS", "UPTIME", "RESTARTS"})
-	for _, c := range collectors {
-		t.AppendRow(table.Row{c.ID, c.PID, c.Exchange, text.Trim(c.Symbol, 40), c.Timeframe, c.Status, uptime(c.Uptime), c.Restarts})
-	}
-	_, err := fmt.Fprintln(w, t.Render())
-	return err
 }
 
 // plainTable has no lines: what scripts cut and people read alike.

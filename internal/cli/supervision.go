@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"os"
+	"time"
 
 	"velador/internal/bus"
 	"velador/internal/collector"
@@ -25,8 +26,12 @@ var (
 	_ server.Logs     = collectorLogs{}
 )
 
+// stopMargin is what a stop through the database may take beyond a collector's grace: the other
+// server looks there every second, and kills what is left after it.
+const stopMargin = 10 * time.Second
+
 // supervision makes the fleet and the agent of this machine.
-func (s *service) supervision(dir *dataDir, conn *bus.Conn, symbols supervise.Catalogue) (*supervise.Fleet, *supervise.Agent, error) {
+func (s *service) supervision(dir *dataDir, conn *bus.Conn, symbols supervise.Catalogue, processes *proc.Host) (*supervise.Fleet, *supervise.Agent, error) {
 	executable, err := os.Executable()
 	if err != nil {
 		return nil, nil, err
@@ -39,17 +44,20 @@ func (s *service) supervision(dir *dataDir, conn *bus.Conn, symbols supervise.Ca
 	if err != nil {
 		return nil, nil, err
 	}
-	rows, processes := supervise.NewRows(s.store), proc.NewHost(s.logger)
+	rows := supervise.NewRows(s.store)
 	config := supervise.AgentConfig{
 		Name: instance, HostName: host, Dir: dir.join("collectors"), Rows: rows, Work: conn, Processes: processes,
+		Leases: s.store, Lives: s.store, Versions: s.store,
 		Command: s.command(executable, instance, dir.join("bus", bus.FileName)), Logger: s.logger,
-		Detach: s.care.detach, StopOrphans: s.care.orphans == orphansStop, Grace: s.care.grace, MaxCollectors: s.care.maxCollectors,
-		LogSize: int64(s.care.logSize), LogTotal: int64(s.care.logTotal),
+		Detach: s.care.detach, StopOrphans: s.care.orphans == orphansStop, Grace: s.care.grace,
+		MaxCollectors: capacity(processes, s.care.maxCollectors, s.logger),
+		LogSize:       int64(s.care.logSize), LogTotal: int64(s.care.logTotal),
 	}
 	s.overrides.apply(&config)
 	agent := supervise.NewAgent(config)
 	fleet := supervise.NewFleet(supervise.FleetConfig{
 		Rows: rows, Queue: conn, Catalogue: symbols, Processes: processes, HostName: host, Local: agent, Logger: s.logger,
+		Versions: s.store, Leases: s.store, Lives: s.store, StopPatience: config.Grace + stopMargin,
 	})
 	return fleet, agent, nil
 }

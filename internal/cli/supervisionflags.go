@@ -24,32 +24,40 @@ const (
 	orphansStop  = "stop"
 )
 
+// defaultCare is how collectors are looked after when nobody says otherwise.
+func defaultCare() supervisionFlags {
+	return supervisionFlags{orphans: orphansAdopt, orphanAfter: 15 * time.Minute, grace: 10 * time.Second, logSize: 4 << 20, logTotal: 1 << 30}
+}
+
 func (f *supervisionFlags) register(flags *pflag.FlagSet) {
+	*f = defaultCare()
 	flags.BoolVar(&f.detach, "detach", false, "leave the collectors running at the end, for an upgrade in place")
-	flags.StringVar(&f.orphans, "orphans", orphansAdopt, "what to do with collectors that outlived a server: adopt them, or stop them and start what is wanted anew")
+	flags.StringVar(&f.orphans, "orphans", f.orphans, "what to do with collectors that outlived a server: adopt them, or stop them and start what is wanted anew")
 	fromEnv(flags, "orphans", "VELADOR_ORPHANS")
-	flags.DurationVar(&f.orphanAfter, "orphan-after", 15*time.Minute, "how long a collector works on without a server before it ends itself, 0 for ever")
+	flags.DurationVar(&f.orphanAfter, "orphan-after", f.orphanAfter, "how long a collector works on without a server before it ends itself, 0 for ever")
 	fromEnv(flags, "orphan-after", "VELADOR_ORPHAN_AFTER")
-	flags.DurationVar(&f.grace, "grace", 10*time.Second, "how long a collector may take to bring home what it holds before it is killed")
+	flags.DurationVar(&f.grace, "grace", f.grace, "how long a collector may take to bring home what it holds before it is killed")
 	fromEnv(flags, "grace", "VELADOR_GRACE")
 	flags.IntVar(&f.maxCollectors, "max-collectors", 0, "how many collectors may run at once, 0 for as many as the limit of open files allows")
 	fromEnv(flags, "max-collectors", "VELADOR_MAX_COLLECTORS")
-	f.logSize, f.logTotal = 4<<20, 1<<30
 	flags.Var(&f.logSize, "log-size", "size at which a collector's log is set aside and compressed, such as 4MiB")
 	fromEnv(flags, "log-size", "VELADOR_LOG_SIZE")
 	flags.Var(&f.logTotal, "log-total", "size that the logs of all collectors may take together; the oldest go first")
 	fromEnv(flags, "log-total", "VELADOR_LOG_TOTAL")
 }
 
-// Bounds of the sizes, in bytes: a log that is set aside every few lines serves nobody.
-const minLogSize = 64 << 10
+// Bounds of the settings.
+const (
+	minLogSize     = 64 << 10 // bytes: a log that is set aside every few lines serves nobody
+	minOrphanAfter = 10 * time.Second
+)
 
 func (f *supervisionFlags) check() error {
 	switch {
 	case f.orphans != orphansAdopt && f.orphans != orphansStop:
 		return usagef("--orphans=%s is unknown: use adopt or stop", f.orphans)
-	case f.orphanAfter < 0:
-		return usagef("--orphan-after=%s lies in the past: use a duration such as 15m, or 0 for ever", f.orphanAfter)
+	case f.orphanAfter != 0 && f.orphanAfter < minOrphanAfter:
+		return usagef("--orphan-after=%s is too short: the server gives a sign of life every few seconds; use at least %s, or 0 for ever", f.orphanAfter, minOrphanAfter)
 	case f.grace <= 0:
 		return usagef("--grace=%s leaves no time to bring anything home: use a duration such as 10s", f.grace)
 	case f.maxCollectors < 0:

@@ -154,6 +154,7 @@ func (c *Collector) failedToAnswer(s *follower, err error) {
 	if c.ctx.Err() != nil {
 		return
 	}
+	c.noteBan(err)
 	now := time.Now()
 	kind := problem.KindOf(err)
 	refused := kind == problem.Invalid || kind == problem.NotFound // it does answer, only not about this one
@@ -237,6 +238,9 @@ func (c *Collector) resume(ctx context.Context, some []*follower) {
 				continue
 			}
 			s.start(found[i], c.config.Spec.Since, c.clock.now)
+			if last := found[i].Last; found[i].HasLast {
+				c.count(func(n *Snapshot) { n.newest(last, s.next()-1) })
+			}
 			s.drain(c.outlet(s))
 		}
 		c.refresh()

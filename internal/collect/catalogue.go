@@ -56,6 +56,7 @@ func (c *Collector) resolve(ctx context.Context) ([]string, error) {
 			return err
 		}
 		c.clock.told(at, time.Now())
+		c.count(func(n *Snapshot) { n.Clock, n.Progress, n.Quiet = c.clock.now, c.clock.now, false })
 		markets, err := marketsOf(ctx, c.config.Exchange, selector)
 		if err != nil {
 			return err
@@ -91,6 +92,8 @@ func (c *Collector) insist(ctx context.Context, try func(context.Context) error)
 		if kind := problem.KindOf(err); kind == problem.Invalid || kind == problem.NotFound {
 			return err
 		}
+		c.noteBan(err)
+		c.count(func(n *Snapshot) { n.Quiet = true })
 		if attempt == 0 {
 			c.log.Warn("the exchange does not answer; trying again until it does", "error", err)
 		}

@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"velador/internal/candle"
@@ -58,9 +59,9 @@ type Config struct {
 	// Concurrency is how many questions of history may be under way at once; 0 means 4. One of them
 	// is kept for repairs of live series.
 	Concurrency int
-	// OnLive is called, when it is not nil, each time all series have come to the live edge: a good
-	// moment to give back the memory that the back-fill took. It runs in the loop and must be quick.
-	OnLive func()
+	// OnPhase is called, when it is not nil, each time a phase begins after the first, Resolving. Live is
+	// a good moment to give back the memory that the back-fill took. It holds the loop up: be quick.
+	OnPhase func(Phase)
 }
 
 // Bounds of the loop, in our own time.
@@ -75,8 +76,10 @@ type Collector struct {
 	config Config
 	log    *slog.Logger
 
-	mu   sync.Mutex // guards snap
-	snap Snapshot
+	mu      sync.Mutex // guards snap
+	snap    Snapshot
+	frames  atomic.Uint64 // see Snapshot.Messages
+	handing atomic.Bool   // the sink is being handed something
 
 	// What follows belongs to the goroutine in Run.
 	clock    clock
@@ -89,6 +92,7 @@ type Collector struct {
 	listedAt time.Time     // the same by ours
 	listing  bool          // it is being read
 	failed   error         // why the sink took no more
+	excused  bool          // no candle could come since the figures were last refreshed
 
 	wake    chan struct{}              // an inbox holds something
 	done    chan func(context.Context) // what background work wants done in Run's goroutine
@@ -153,7 +157,6 @@ func (c *Collector) collect(ctx context.Context) error {
 	}
 	c.log.Info("collecting", "symbols", len(symbols))
 	c.follow(ctx, symbols)
-	c.setPhase(Subscribing)
 	ticks := time.NewTicker(tickEvery)
 	defer ticks.Stop()
 	for {
@@ -258,17 +261,32 @@ func (d delivery) candle(closed candle.Candle) {
 	if d.c.failed != nil {
 		return
 	}
-	err := d.c.config.Sink.Candle(d.c.ctx, d.s.series, closed)
+	err := d.c.handOver(func() error { return d.c.config.Sink.Candle(d.c.ctx, d.s.series, closed) })
 	if d.took(err, closed.OpenTime) {
-		d.c.count(func(n *Snapshot) { n.Candles++; n.LastOpen = max(n.LastOpen, closed.OpenTime) })
+		d.c.count(func(n *Snapshot) {
+			n.Candles++
+			n.Clock, n.Progress = d.c.clock.now, d.c.clock.now
+			n.newest(closed.OpenTime, closed.CloseTime)
+		})
 	}
+}
+
+// handOver calls the sink, which may hold the loop up for as long as the bus is away.
+func (c *Collector) handOver(call func() error) error {
+	c.handing.Store(true)
+	defer c.handing.Store(false)
+	begun := time.Now()
+	err := call()
+	c.excused = c.excused || time.Since(begun) > tickEvery
+	return err
 }
 
 func (d delivery) gap(g candle.Gap) {
 	if d.c.failed != nil {
 		return
 	}
-	if !d.took(d.c.config.Sink.Gap(d.c.ctx, g), g.Range.From) {
+	err := d.c.handOver(func() error { return d.c.config.Sink.Gap(d.c.ctx, g) })
+	if !d.took(err, g.Range.From) {
 		return
 	}
 	log := d.c.log.With("symbol", g.Series.Symbol, "from", g.Range.From.String(), "to", g.Range.To.String())

@@ -28,6 +28,8 @@ type session struct {
 	venue    *venue
 	shelf    shelf
 	log      bytes.Buffer
+	look     func(Snapshot) // sees one each second of ours
+	sink     Sink           // nil: the shelf
 	c        *Collector
 	err      error
 }
@@ -43,6 +45,9 @@ func (s *session) run(t *testing.T, until string) {
 	if s.selector == "" {
 		config.Spec.Selector = "ETHUSDT"
 	}
+	if s.sink != nil {
+		config.Sink = s.sink
+	}
 	if s.library != nil {
 		config.Library = s.library
 	}
@@ -54,13 +59,20 @@ func (s *session) run(t *testing.T, until string) {
 	defer cancel()
 	ended := make(chan error, 1)
 	go func() { ended <- s.c.Run(ctx) }()
-	timer := time.NewTimer(s.venue.until(instant(until)))
+	timer, seconds := time.NewTimer(s.venue.until(instant(until))), time.NewTicker(time.Second)
 	defer timer.Stop()
-	select {
-	case s.err = <-ended:
-	case <-timer.C:
-		cancel()
-		s.err = <-ended
+	defer seconds.Stop()
+	for running := true; running; {
+		select {
+		case s.err = <-ended:
+			running = false
+		case <-timer.C:
+			cancel()
+		case <-seconds.C:
+			if s.look != nil {
+				s.look(s.c.Snapshot())
+			}
+		}
 	}
 	if s.venue.open != 0 {
 		t.Errorf("%d connections are left open", s.venue.open)

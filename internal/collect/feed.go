@@ -40,7 +40,9 @@ type feed struct {
 	inbox      *inbox
 	renew      chan struct{} // cap 1: replace the connection
 	up         atomic.Bool   // the subscriptions of a connection stand
+	frames     *atomic.Uint64
 	reconnects func()
+	failed     func(error) // hears why a connection could not be had, or was lost
 
 	mu      sync.Mutex
 	symbols []string
@@ -88,7 +90,9 @@ func (c *Collector) connect(ctx context.Context, symbols []string) {
 			dial: func(ctx context.Context, symbols []string) (exchange.Conn, error) {
 				return c.config.Exchange.Dial(ctx, c.config.Spec.Timeframe, symbols)
 			},
+			frames:     &c.frames,
 			reconnects: func() { c.count(func(n *Snapshot) { n.Reconnects++ }) },
+			failed:     c.noteBan,
 		}
 		assign(f, some)
 		c.feeds = append(c.feeds, f)
@@ -111,6 +115,7 @@ func (f *feed) run(ctx context.Context) {
 	var down time.Time // since when there is no connection, while that is worth a word
 	lost := func(err error) {
 		f.up.Store(false)
+		f.failed(err)
 		if down.IsZero() {
 			down = time.Now()
 			f.log.Warn("the stream is interrupted; connecting again", "error", err)
@@ -184,6 +189,7 @@ func (f *feed) keep(ctx context.Context, current *line) (*line, error) {
 			f.reconnects()
 			return next, nil
 		}
+		f.failed(err)
 		wait := time.NewTimer(pauseAfter(err, dialPolicy, attempt))
 		select {
 		case <-ctx.Done():
@@ -250,6 +256,7 @@ func (f *feed) read(ctx context.Context, l *line, before *line, symbols []string
 				close(l.shutdown)
 			}
 		case exchange.Update:
+			f.frames.Add(1)
 			kept = f.inbox.put(event{kind: exchange.Update, symbol: e.Symbol, candle: e.Candle, closed: e.Closed, at: e.At})
 		}
 		if !kept {

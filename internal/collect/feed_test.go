@@ -297,7 +297,17 @@ func TestSnapshotTellsWhereTheCollectorIs(t *testing.T) {
 			return nil
 		}
 		s.run(t, "10:45:10")
-		want := Snapshot{Phase: Live, Series: 1, LiveNow: 1, Connected: 1, Clock: last.Clock, LastOpen: instant("10:43"), OpenGaps: 1, Candles: 99, Requests: last.Requests}
+		want := Snapshot{
+			Phase: Live, Series: 1, LiveNow: 1, Connected: 1, Clock: last.Clock, Progress: last.Progress, LastOpen: instant("10:43"), LastClose: instant("10:44") - 1,
+			OpenGaps: 1, Candles: 99, Messages: last.Messages, Requests: last.Requests, Turned: last.Turned, HandingOver: true,
+		}
+		// Of each minute two frames of the forming candle and its closing one.
+		if last.Messages < 24 || last.Messages > 36 || time.Since(last.Turned) > time.Minute {
+			t.Errorf("%d frames, turned %s", last.Messages, last.Turned)
+		}
+		if lag := last.Clock.Sub(last.Progress); lag < 0 || lag > time.Minute+time.Second {
+			t.Errorf("no progress for %s", lag)
+		}
 		if last != want || last.Clock < instant("10:44:30") || last.Clock > instant("10:45:10") {
 			t.Errorf("%+v\nnot %+v", last, want)
 		}

@@ -51,6 +51,7 @@ const (
 	CodeNoSymbolMatches     Code = "no_symbol_matches"    // selector, exchange
 	CodeAlreadyRunning      Code = "already_running"      // symbol, timeframe
 	CodeCollectorNotFound   Code = "collector_not_found"  //
+	CodeAmbiguousPID        Code = "ambiguous_pid"        // pid, ids
 	CodeCollectorFailed     Code = "collector_failed"     // symbol, timeframe, detail
 	CodeStopFailed          Code = "stop_failed"          // detail
 	CodeExchangeUnavailable Code = "exchange_unavailable" // exchange

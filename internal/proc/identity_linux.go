@@ -23,8 +23,8 @@ func bootID() string {
 	return strings.TrimSpace(string(id))
 }
 
-// pidNamespace names the PID namespace that /proc shows; "" when that is not ours, so that nothing
-// in it can be trusted.
+// pidNamespace names the PID namespace that /proc shows, with the start ticks of its PID 1 where they
+// can be read; "" when that is not ours, so that nothing in it can be trusted.
 func pidNamespace() string {
 	self, err := os.Readlink("/proc/self")
 	if err != nil || self != strconv.Itoa(os.Getpid()) {
@@ -33,6 +33,9 @@ func pidNamespace() string {
 	namespace, err := os.Readlink("/proc/self/ns/pid")
 	if err != nil {
 		return ""
+	}
+	if first, err := readStat(1); err == nil {
+		namespace += "@" + strconv.FormatUint(first.startTicks, 10)
 	}
 	return namespace
 }
@@ -58,16 +61,20 @@ func (h *Host) Open(id Identity) (*Process, Verdict, error) {
 		return unverifiable("its identity is incomplete", nil)
 	case id.BootID != h.bootID:
 		return nil, Gone, nil
-	case id.Namespace != h.namespace:
+	case !sameNamespace(id.Namespace, h.namespace):
+		// Also when only the incarnation is another one, which ended with all in it: a clock of our
+		// own (time_namespaces(7)) would show the same one differently.
 		return unverifiable("it lives in the PID namespace "+id.Namespace, nil)
 	}
+	h.births.RLock()
+	defer h.births.RUnlock()
 	p := h.newProcess(id, false)
 	if h.pidfd {
 		switch err := p.handle.open(id.PID); {
 		case errors.Is(err, unix.ESRCH), errors.Is(err, unix.EINVAL), errors.Is(err, unix.ENOENT):
 			return nil, Gone, nil // nobody, or a thread of somebody
 		case err != nil:
-			return unverifiable("no pidfd", err)
+			return unverifiable("no pidfd", explain(err))
 		}
 	}
 	st, err := readStat(id.PID)
@@ -78,13 +85,17 @@ func (h *Host) Open(id Identity) (*Process, Verdict, error) {
 		return unverifiable("/proc hides it", nil)
 	case !missing && err != nil:
 		p.handle.close()
-		return unverifiable("its start time", err)
+		return unverifiable("its start time", explain(err))
 	case missing, st.startTicks != id.StartTicks, p.handle.file == nil && st.dead(), p.handle.file != nil && !p.handle.runs():
 		p.handle.close()
 		return nil, Gone, nil
 	}
 	// Within one tick of 10 ms a PID could come back. The token in the environment cannot.
-	if awaitToken(id.PID, id.RunID) == tokenOther {
+	switch t, err := awaitToken(id.PID, id.RunID); {
+	case err != nil:
+		p.handle.close()
+		return unverifiable("the token of its run", explain(err))
+	case t == tokenOther:
 		p.handle.close()
 		return nil, Gone, nil
 	}

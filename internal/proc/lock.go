@@ -3,6 +3,7 @@
 package proc
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,12 +16,10 @@ import (
 
 // The environment of a spawned process tells it what it holds.
 const (
-	EnvRunID  = "VELADOR_RUN_ID"  // the token of its run
-	EnvLockFD = "VELADOR_LOCK_FD" // the file descriptor of its lock, for ClaimLock
+	EnvRunID   = "VELADOR_RUN_ID"   // the token of its run
+	EnvLockFD  = "VELADOR_LOCK_FD"  // the file descriptor of its lock, for ClaimLock and SayFarewell
+	EnvLogPath = "VELADOR_LOG_PATH" // the file that its standard output and error are appended to
 )
-
-// maxLockFile bounds what is read of a lock file, in bytes.
-const maxLockFile = 4 << 10
 
 // LockedError tells who holds a lock, as far as its file says: the identity's PID is 0 in the
 // moment between the fork of a process and its first words.
@@ -74,7 +73,8 @@ func ProbeLock(path string) (holder Identity, held bool, err error) {
 	defer file.Close()
 	switch err := flock(file, unix.LOCK_SH|unix.LOCK_NB); {
 	case err == nil:
-		return Identity{}, false, nil // closing the file gives the lock back
+		unlock(file)
+		return Identity{}, false, nil
 	case !errors.Is(err, unix.EWOULDBLOCK):
 		return Identity{}, false, fmt.Errorf("probe the lock %s: %w", path, err)
 	}
@@ -87,51 +87,90 @@ func ProbeLock(path string) (holder Identity, held bool, err error) {
 // when its parent died before it wrote anything down. The descriptor stays open, and is passed on
 // to processes that it starts.
 func ClaimLock(fd int, id Identity) error {
-	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
-		return fmt.Errorf("claim the lock at descriptor %d: %w", fd, err)
-	}
-	if st.Mode&unix.S_IFMT != unix.S_IFREG {
-		return fmt.Errorf("claim the lock at descriptor %d: it is no file", fd)
-	}
-	// Our own lock again: this succeeds exactly when the descriptor's open file holds it.
-	if err := unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	if err := checkLock(fd); err != nil {
 		return fmt.Errorf("claim the lock at descriptor %d: %w", fd, err)
 	}
 	return writeLock(fd, id)
 }
 
+// checkLock tells whether a descriptor is that of a lock file which is held through it.
+func checkLock(fd int) error {
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return err
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return errors.New("it is no file")
+	}
+	// Our own lock again: this succeeds exactly when the descriptor's open file holds it.
+	return unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB)
+}
+
 // writeLock puts the identity into the file. The file is padded, never cut: a reader sees the old
-// words or the new ones.
+// words or the new ones. Last words (farewell.go) stay.
 func writeLock(fd int, id Identity) error {
-	content, err := json.Marshal(id)
+	line, err := encodeLock(id)
 	if err != nil {
 		return err
 	}
-	line := make([]byte, 512)
-	for i := range line {
-		line[i] = ' '
+	return write(fd, line)
+}
+
+// beginLock writes an identity and clears the last words of a former run. The file has its whole
+// size from here on.
+func beginLock(fd int, id Identity) error {
+	line, err := encodeLock(id)
+	if err != nil {
+		return err
 	}
-	if len(content) >= len(line) {
-		return fmt.Errorf("an identity of %d bytes does not fit into a lock file", len(content))
+	content := bytes.Repeat([]byte{' '}, lockFileSize)
+	copy(content, line)
+	content[identityLine+farewellLine-1], content[lockFileSize-1] = '\n', '\n'
+	return write(fd, content)
+}
+
+// encodeLock makes the identity's line.
+func encodeLock(id Identity) ([]byte, error) {
+	content, err := json.Marshal(id)
+	if err != nil {
+		return nil, err
 	}
+	if len(content) >= identityLine {
+		return nil, fmt.Errorf("an identity of %d bytes does not fit into a lock file", len(content))
+	}
+	line := bytes.Repeat([]byte{' '}, identityLine)
 	copy(line, content)
-	line[len(line)-1] = '\n'
-	if _, err := unix.Pwrite(fd, line, 0); err != nil {
+	line[identityLine-1] = '\n'
+	return line, nil
+}
+
+func write(fd int, content []byte) error {
+	n, err := unix.Pwrite(fd, content, 0)
+	if err == nil && n < len(content) {
+		err = io.ErrShortWrite
+	}
+	if err != nil {
 		return fmt.Errorf("write the lock file: %w", err)
 	}
 	return nil
 }
 
-func readLock(file *os.File) (Identity, error) {
-	content, err := io.ReadAll(io.NewSectionReader(file, 0, maxLockFile))
-	if err != nil {
-		return Identity{}, fmt.Errorf("read the lock file: %w", err)
+// readLock reads the identity. A reader and a writer that meet may make a mixture of two lines: a
+// line that is none is read again.
+func readLock(file *os.File) (id Identity, err error) {
+	for range 3 {
+		content, failure := io.ReadAll(io.NewSectionReader(file, 0, identityLine))
+		if failure != nil {
+			return Identity{}, fmt.Errorf("read the lock file: %w", failure)
+		}
+		if id, err = parseLock(content); err == nil {
+			break
+		}
 	}
-	return parseLock(content)
+	return id, err
 }
 
-// parseLock reads what writeLock wrote. An empty file is an identity without a PID.
+// parseLock reads the identity's line. An empty file is an identity without a PID.
 func parseLock(content []byte) (Identity, error) {
 	var id Identity
 	if len(content) == 0 {
@@ -156,6 +195,10 @@ func openLock(path string) (*os.File, error) {
 	}
 	return file, nil
 }
+
+// unlock gives a lock back at once: closing the file would leave it, for some milliseconds, to a
+// process that is forked at this moment.
+func unlock(file *os.File) { _ = flock(file, unix.LOCK_UN) } // it is closed next
 
 func flock(file *os.File, how int) error {
 	for {

@@ -2,11 +2,14 @@ package proc
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/signal"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -28,12 +31,27 @@ func child(mode string) {
 	time.AfterFunc(time.Minute, func() { os.Exit(99) })
 	claim()
 	switch mode {
-	case "namespace":
-		if err := reusePIDs(); err != nil {
-			fmt.Println(err)
-			os.Exit(8)
-		}
-		os.Exit(0)
+	case "reuses PIDs":
+		report(inNamespace(reusePIDs))
+	case "has an equal PID":
+		report(inNamespace(havePID))
+	case "is PID 1":
+		report(inNamespace(reapOthers))
+	case "is a subreaper":
+		report(subreap())
+	case "has no privileges":
+		report(touchWhatIsNotOurs())
+	case "has few descriptors":
+		report(runOutOfDescriptors())
+	case "has no pidfd":
+		report(runWithoutPidfd())
+	case "is a parent":
+		report(parent())
+	case "obeys":
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		os.Exit(42)
+	case "floods":
+		report(flood())
 	case "quiet":
 		fmt.Println("ready")
 	case "chatty":
@@ -67,6 +85,7 @@ func child(mode string) {
 	case "crashes":
 		_ = syscall.Kill(os.Getpid(), syscall.SIGSEGV)
 	case "descriptors":
+		fmt.Println("log", os.Getenv(EnvLogPath))
 		entries, _ := os.ReadDir("/proc/self/fd")
 		for _, entry := range entries {
 			target, _ := os.Readlink("/proc/self/fd/" + entry.Name())
@@ -75,6 +94,83 @@ func child(mode string) {
 		fmt.Println("ready")
 	}
 	select {}
+}
+
+// The exit codes of a helper process.
+const (
+	helperFailed = 8
+	helperBarred = 9 // what it wants to do is not allowed here
+)
+
+var errBarred = errors.New("it is not allowed here")
+
+// report ends a helper process with its result.
+func report(err error) {
+	switch {
+	case errors.Is(err, errBarred):
+		fmt.Println(err)
+		os.Exit(helperBarred)
+	case err != nil:
+		fmt.Println(err)
+		os.Exit(helperFailed)
+	}
+	os.Exit(0)
+}
+
+// helper makes the command of a helper process, which can do what would disturb other tests.
+func helper(t testing.TB, mode string, env ...string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.CommandContext(within(t), os.Args[0])
+	cmd.Env = append([]string{"PROC_TEST_CHILD=" + mode, "PROC_TEST_DIR=" + t.TempDir(), "PATH=" + os.Getenv("PATH")}, env...)
+	return cmd
+}
+
+// told gives what a test told its helper.
+func told(name string) string {
+	for _, variable := range os.Environ() {
+		if value, ok := strings.CutPrefix(variable, name+"="); ok {
+			return value
+		}
+	}
+	return ""
+}
+
+// ownNamespace is for a helper that wants to be PID 1 of its own PID namespace.
+func ownNamespace(cmd *exec.Cmd) *exec.Cmd {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWNS}
+	return cmd
+}
+
+// check judges how a helper ended.
+func check(t testing.TB, out []byte, err error) {
+	t.Helper()
+	var exit *exec.ExitError
+	switch {
+	case errors.Is(err, syscall.EPERM), errors.Is(err, syscall.EINVAL), errors.As(err, &exit) && exit.ExitCode() == helperBarred:
+		notHere(t, fmt.Sprintf("%v %s", err, out))
+	case err != nil:
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
+// notHere skips a test that needs what this machine does not give; a machine that must give it fails.
+func notHere(t testing.TB, why string) {
+	t.Helper()
+	if os.Getenv("CI_REQUIRE") == "1" {
+		t.Fatalf("CI_REQUIRE=1, and this cannot be tested here: %s", why)
+	}
+	t.Skipf("this cannot be tested here: %s", why)
+}
+
+// inNamespace runs as PID 1 of a namespace.
+func inNamespace(test func() error) error {
+	if err := syscall.Mount("", "/", "", syscall.MS_PRIVATE|syscall.MS_REC, ""); err != nil {
+		return fmt.Errorf("%w: %w", errBarred, err)
+	}
+	if err := syscall.Mount("proc", "/proc", "proc", 0, ""); err != nil {
+		return fmt.Errorf("%w: %w", errBarred, err)
+	}
+	return test()
 }
 
 // claim does what a collector does first.

@@ -3,6 +3,7 @@
 package proc
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -16,7 +17,10 @@ import (
 // stopped, and what an earlier velador left is Unverifiable while its PID is taken. The lock keeps
 // a second copy away as everywhere.
 
-var errUnsupported = errors.New("not supported on this system")
+var (
+	errUnsupported = errors.New("not supported on this system")
+	errNoProcess   = errors.New("no such process")
+)
 
 type stat struct {
 	pid        int
@@ -27,12 +31,19 @@ type handle struct{}
 
 func (*handle) take(*Host, *os.Process) error { return nil }
 func (*handle) close()                        {}
+func (*handle) reap() bool                    { return false }
+
+// descriptorDir lists the open descriptors of this process.
+const descriptorDir = "/dev/fd"
+
+// limitFiles: no other process can be bounded here.
+func limitFiles(int, uint64) error { return nil }
 
 func bootID() string             { return "" }
 func pidNamespace() string       { return "" }
 func probePidfd() error          { return errUnsupported }
 func readStat(int) (stat, error) { return stat{}, errUnsupported }
-func readTable() ([]stat, error) { return nil, nil }
+func readKin() ([]kin, error)    { return nil, nil }
 
 // Open looks for the process of an identity: Gone when nobody has its PID, else Unverifiable.
 func (h *Host) Open(id Identity) (*Process, Verdict, error) {
@@ -120,3 +131,18 @@ func (p *Process) Usage() (Usage, error) { return Usage{}, errUnsupported }
 
 // isRunning asks for a signal that is none.
 func (p *Process) isRunning() bool { return p.kill(p.id.PID, 0) == nil }
+
+// ReapOrphans waits for the end of ctx: here orphans fall to init.
+func (h *Host) ReapOrphans(ctx context.Context) error {
+	<-ctx.Done()
+	return nil
+}
+
+// Running tells of each process whether it runs at this moment, as Runs does; false where it is nil.
+func Running(ps []*Process) []bool {
+	run := make([]bool, len(ps))
+	for i, p := range ps {
+		run[i] = p != nil && p.Runs()
+	}
+	return run
+}

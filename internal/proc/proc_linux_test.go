@@ -92,7 +92,7 @@ func hosts(t *testing.T, test func(t *testing.T, h *Host)) {
 		t.Parallel()
 		h := NewHost(nil)
 		if !h.pidfd {
-			t.Skip("this kernel lends no pidfd")
+			t.Skip("the kernel lends no pidfd here")
 		}
 		test(t, h)
 	})
@@ -128,6 +128,9 @@ func TestSpawnedProcessLeadsASessionAndWritesToItsLog(t *testing.T) {
 			if strings.Contains(line, "pidfd:") || strings.Contains(line, "[pidfd]") || strings.Contains(line, "socket:") {
 				t.Errorf("it inherited %s", line)
 			}
+		}
+		if !strings.Contains(log, "log "+spec.LogPath+"\n") {
+			t.Errorf("%s is not in its environment:\n%s", EnvLogPath, log)
 		}
 		if id.StartTicks == 0 || id.BootID == "" || id.Namespace == "" || id.RunID != spec.RunID {
 			t.Errorf("identity %+v", id)
@@ -165,26 +168,27 @@ func TestExitIsSeenAsItWas(t *testing.T) {
 
 func TestSecondCopyIsRefusedByTheLock(t *testing.T) {
 	t.Parallel()
-	h := NewHost(nil)
-	spec := testSpec(t.TempDir(), "quiet")
-	p := spawn(t, h, spec)
-	waitLog(t, spec.LogPath, "ready")
-	_, err := h.Spawn(spec)
-	var locked *LockedError
-	if !errors.Is(err, ErrLocked) || !errors.As(err, &locked) || locked.Holder != p.Identity() {
-		t.Fatalf("the error is %v, the holder %+v instead of %+v", err, locked, p.Identity())
-	}
-	// All book-keeping is lost but the file: the holder is found by it.
-	found, verdict, err := NewHost(nil).Open(locked.Holder)
-	if verdict != Same {
-		t.Fatalf("the holder is %s: %v", verdict, err)
-	}
-	found.Close()
-	if _, err := p.Stop(within(t), bound); err != nil {
-		t.Fatal(err)
-	}
-	waitFree(t, spec.LockPath)
-	spawn(t, h, spec)
+	hosts(t, func(t *testing.T, h *Host) {
+		spec := testSpec(t.TempDir(), "quiet")
+		p := spawn(t, h, spec)
+		waitLog(t, spec.LogPath, "ready")
+		_, err := h.Spawn(spec)
+		var locked *LockedError
+		if !errors.Is(err, ErrLocked) || !errors.As(err, &locked) || locked.Holder != p.Identity() {
+			t.Fatalf("the error is %v, the holder %+v instead of %+v", err, locked, p.Identity())
+		}
+		// All book-keeping is lost but the file: the holder is found by it.
+		found, verdict, err := NewHost(nil).Open(locked.Holder)
+		if verdict != Same {
+			t.Fatalf("the holder is %s: %v", verdict, err)
+		}
+		found.Close()
+		if _, err := p.Stop(within(t), bound); err != nil {
+			t.Fatal(err)
+		}
+		waitFree(t, spec.LockPath)
+		spawn(t, h, spec)
+	})
 }
 
 // waitFree waits until nobody holds a lock. Another child of ours may hold a copy of it between its
@@ -202,25 +206,26 @@ func waitFree(t testing.TB, path string) {
 
 func TestLockOutlivesTheLeaderAsLongAsAForkLives(t *testing.T) {
 	t.Parallel()
-	h := NewHost(nil)
-	spec := testSpec(t.TempDir(), "forking")
-	p := spawn(t, h, spec)
-	waitLog(t, spec.LogPath, "ready")
-	if err := p.Signal(syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
-	wait(t, p)
-	holder, held, err := ProbeLock(spec.LockPath)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if held && holder != p.Identity() {
-		t.Errorf("the lock is held by %+v", holder)
-	}
-	if _, err := p.Stop(within(t), 0); err != nil {
-		t.Fatal(err)
-	}
-	waitFree(t, spec.LockPath)
+	hosts(t, func(t *testing.T, h *Host) {
+		spec := testSpec(t.TempDir(), "forking")
+		p := spawn(t, h, spec)
+		waitLog(t, spec.LogPath, "ready")
+		if err := p.Signal(syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		wait(t, p)
+		holder, held, err := ProbeLock(spec.LockPath)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if held && holder != p.Identity() {
+			t.Errorf("the lock is held by %+v", holder)
+		}
+		if _, err := p.Stop(within(t), 0); err != nil {
+			t.Fatal(err)
+		}
+		waitFree(t, spec.LockPath)
+	})
 }
 
 func TestClaimNamesTheProcessThatHoldsTheLock(t *testing.T) {
@@ -263,6 +268,10 @@ func TestOpenTellsTheSameFromTheGoneAndTheUnverifiable(t *testing.T) {
 		p := spawn(t, h, spec)
 		waitLog(t, spec.LogPath, "ready") // the environment of a process that has just begun is not readable yet
 		id := p.Identity()
+		inode, incarnation, known := strings.Cut(id.Namespace, "@")
+		if first, err := readStat(1); err == nil && (!known || incarnation != strconv.FormatUint(first.startTicks, 10)) {
+			t.Errorf("the namespace is %s, whose PID 1 began at %d", id.Namespace, first.startTicks)
+		}
 		changed := func(change func(*Identity)) Identity { other := id; change(&other); return other }
 		cases := []struct {
 			name string
@@ -274,6 +283,10 @@ func TestOpenTellsTheSameFromTheGoneAndTheUnverifiable(t *testing.T) {
 			{"a stranger within the same tick", changed(func(id *Identity) { id.RunID = "another run" }), Gone},
 			{"before the last boot", changed(func(id *Identity) { id.BootID = "another" }), Gone},
 			{"another namespace", changed(func(id *Identity) { id.Namespace = "pid:[1]" }), Unverifiable},
+			{"an earlier namespace of the same number", changed(func(id *Identity) { id.Namespace = inode + "@999999999" }), Unverifiable},
+			{"itself, written by a release that knew no incarnations", changed(func(id *Identity) { id.Namespace = inode }), Same},
+			{"another namespace, written by that release", changed(func(id *Identity) { id.Namespace = "pid:[1]@" + incarnation }), Unverifiable},
+			{"a stranger, written by that release", changed(func(id *Identity) { id.Namespace, id.StartTicks = inode, id.StartTicks+1 }), Gone},
 			{"without a start time", changed(func(id *Identity) { id.StartTicks = 0 }), Unverifiable},
 			{"no PID", changed(func(id *Identity) { id.PID = 0 }), Gone},
 			{"a PID that nobody has", changed(func(id *Identity) { id.PID = 1<<22 + 1 }), Gone},
@@ -405,18 +418,19 @@ func TestSweepEndsWhatADeadLeaderLeft(t *testing.T) {
 
 func TestStopEndsWithItsContext(t *testing.T) {
 	t.Parallel()
-	h := NewHost(nil)
-	spec := testSpec(t.TempDir(), "deaf")
-	p := spawn(t, h, spec)
-	waitLog(t, spec.LogPath, "ready")
-	ctx, cancel := context.WithCancelCause(context.Background())
-	cancel(errors.New("no patience"))
-	if _, err := p.Stop(ctx, bound); err == nil || !strings.Contains(err.Error(), "no patience") {
-		t.Errorf("the error is %v", err)
-	}
-	if _, err := p.Wait(ctx); err == nil {
-		t.Error("Wait did not end with its context")
-	}
+	hosts(t, func(t *testing.T, h *Host) {
+		spec := testSpec(t.TempDir(), "deaf")
+		p := spawn(t, h, spec)
+		waitLog(t, spec.LogPath, "ready")
+		ctx, cancel := context.WithCancelCause(context.Background())
+		cancel(errors.New("no patience"))
+		if _, err := p.Stop(ctx, bound); err == nil || !strings.Contains(err.Error(), "no patience") {
+			t.Errorf("the error is %v", err)
+		}
+		if _, err := p.Wait(ctx); err == nil {
+			t.Error("Wait did not end with its context")
+		}
+	})
 }
 
 // A process that is not our child is started by a shell, which ends: init, or whoever reaps
@@ -453,7 +467,10 @@ func orphan(t *testing.T, h *Host) Identity {
 	if err != nil {
 		t.Fatal(err)
 	}
-	id := h.identify(pid, "")
+	id, err := h.identify(pid, "")
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() {
 		if p, verdict, _ := h.Open(id); verdict == Same {
 			_ = p.Signal(syscall.SIGKILL)
@@ -465,59 +482,94 @@ func orphan(t *testing.T, h *Host) Identity {
 
 func TestFailedStartLeavesNoLockAndNoDescriptor(t *testing.T) {
 	t.Parallel()
-	h := NewHost(nil)
+	hosts(t, func(t *testing.T, h *Host) {
+		spec := testSpec(t.TempDir(), "quiet")
+		spec.Path = filepath.Join(t.TempDir(), "missing")
+		if _, err := h.Spawn(spec); !errors.Is(err, os.ErrNotExist) {
+			t.Fatalf("the error is %v", err)
+		}
+		waitFree(t, spec.LockPath)
+	})
+}
+
+// What cannot be watched, for want of a descriptor, is not left behind either.
+func TestAbandonedStartLeavesNobodyOfItsGroup(t *testing.T) {
+	t.Parallel()
 	spec := testSpec(t.TempDir(), "quiet")
-	spec.Path = filepath.Join(t.TempDir(), "missing")
-	if _, err := h.Spawn(spec); !errors.Is(err, os.ErrNotExist) {
-		t.Fatalf("the error is %v", err)
+	spec.Path, spec.Args = "/bin/sh", []string{"-c", "sleep 60 & echo grandchild $!; echo grandchild $$; wait"}
+	lock, err := acquireLock(spec.LockPath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	child, err := begin(spec, lock)
+	lock.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := waitLog(t, spec.LogPath, "grandchild "+strconv.Itoa(child.Pid))
+	if err := abandon(child); err != nil {
+		t.Error(err)
 	}
 	waitFree(t, spec.LockPath)
+	for _, pid := range grandchildren(t, log) {
+		if st, err := readStat(pid); err == nil && !st.dead() {
+			t.Errorf("PID %d runs", pid)
+		}
+	}
 }
 
 func TestUsageIsMeasured(t *testing.T) {
 	t.Parallel()
-	h := NewHost(nil)
-	spec := testSpec(t.TempDir(), "quiet")
-	p := spawn(t, h, spec)
-	waitLog(t, spec.LogPath, "ready")
-	usage, err := p.Usage()
-	if err != nil || usage.RSS < 1<<20 || usage.USS <= 0 || usage.USS > usage.RSS {
-		t.Errorf("usage %+v, error %v", usage, err)
-	}
-	if _, err := p.Stop(within(t), 0); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := p.Usage(); !errors.Is(err, ErrGone) {
-		t.Errorf("usage of the dead: %v", err)
-	}
+	hosts(t, func(t *testing.T, h *Host) {
+		spec := testSpec(t.TempDir(), "quiet")
+		p := spawn(t, h, spec)
+		waitLog(t, spec.LogPath, "ready")
+		usage, err := p.Usage()
+		if err != nil || usage.RSS < 1<<20 || usage.USS <= 0 || usage.USS > usage.RSS {
+			t.Errorf("usage %+v, error %v", usage, err)
+		}
+		if _, err := p.Stop(within(t), 0); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := p.Usage(); !errors.Is(err, ErrGone) {
+			t.Errorf("usage of the dead: %v", err)
+		}
+	})
 }
 
 // Not parallel: it counts the descriptors of the whole process.
 func TestStartAndStopLeakNoDescriptor(t *testing.T) {
-	h := NewHost(nil)
-	dir := t.TempDir()
-	cycle := func() {
-		p, err := h.Spawn(testSpec(dir, "quiet"))
-		if err != nil {
-			t.Fatal(err)
+	for _, pidfd := range []bool{true, false} {
+		h := NewHost(nil)
+		h.pidfd = h.pidfd && pidfd
+		h.interval = time.Millisecond
+		dir := t.TempDir()
+		cycle := func() {
+			p, err := h.Spawn(sleeper(t, dir, 0))
+			if err != nil {
+				t.Fatal(err)
+			}
+			again, verdict, err := h.Open(p.Identity())
+			if verdict != Same {
+				t.Fatalf("%s: %v", verdict, err)
+			}
+			again.Close()
+			if _, err := p.Stop(within(t), 0); err != nil {
+				t.Fatal(err)
+			}
+			p.Close()
 		}
-		again, verdict, err := h.Open(p.Identity())
-		if verdict != Same {
-			t.Fatalf("%s: %v", verdict, err)
+		cycle() // the poller's own descriptors
+		before := descriptors(t)
+		for range 100 {
+			cycle()
 		}
-		again.Close()
-		if _, err := p.Stop(within(t), 0); err != nil {
-			t.Fatal(err)
+		if after := descriptors(t); after > before {
+			t.Errorf("with pidfd %v: %d descriptors before, %d after", h.pidfd, before, after)
 		}
-		p.Close()
-	}
-	cycle() // the poller's own descriptors
-	before := descriptors(t)
-	for range 200 {
-		cycle()
-	}
-	if after := descriptors(t); after > before {
-		t.Errorf("%d descriptors before, %d after", before, after)
+		if len(h.watched) > 0 {
+			t.Errorf("with pidfd %v: %v are still watched", h.pidfd, h.watched)
+		}
 	}
 }
 
@@ -532,28 +584,29 @@ func descriptors(t *testing.T) int {
 
 func TestCensusIsSharedAndNeverOlderThanItsCall(t *testing.T) {
 	t.Parallel()
-	h := NewHost(nil)
-	p := spawn(t, h, testSpec(t.TempDir(), "quiet"))
-	var asked sync.WaitGroup
-	for range 16 {
-		asked.Go(func() {
-			for range 4 {
-				table, err := h.census.take()
-				if err != nil {
-					t.Error(err)
-					return
+	hosts(t, func(t *testing.T, h *Host) {
+		p := spawn(t, h, testSpec(t.TempDir(), "quiet"))
+		var asked sync.WaitGroup
+		for range 16 {
+			asked.Go(func() {
+				for range 4 {
+					table, err := h.census.take()
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					found := false
+					for _, st := range table {
+						found = found || st.pid == p.Identity().PID
+					}
+					if !found {
+						t.Error("a process that runs is missing in the census")
+					}
 				}
-				found := false
-				for _, st := range table {
-					found = found || st.pid == p.Identity().PID
-				}
-				if !found {
-					t.Error("a process that runs is missing in the census")
-				}
-			}
-		})
-	}
-	asked.Wait()
+			})
+		}
+		asked.Wait()
+	})
 }
 
 func BenchmarkSpawn(b *testing.B) {

@@ -25,6 +25,8 @@ func (e Exit) String() string {
 	switch {
 	case !e.Known:
 		return "it ended, and nobody saw how"
+	case e.Signal == syscall.SIGXFSZ:
+		return "it was killed by SIGXFSZ: a file reached the size that it may write: it writes without end"
 	case e.Signal != 0:
 		if name := unix.SignalName(e.Signal); name != "" {
 			return "it was killed by " + name
@@ -69,8 +71,9 @@ func (h *Host) newProcess(id Identity, spawned bool) *Process {
 	return &Process{host: h, id: id, child: spawned, spawned: spawned, done: make(chan struct{}), closing: make(chan struct{})}
 }
 
-// start begins to watch for the end.
+// start begins to watch for the end. Whoever calls it holds Host.births.
 func (p *Process) start() {
+	p.host.watch(p.id.PID)
 	p.watching.Go(func() {
 		if p.watch() {
 			p.exit = p.status()
@@ -99,10 +102,12 @@ func (p *Process) Wait(ctx context.Context) (Exit, error) {
 // process goes on if it runs.
 func (p *Process) Close() {
 	p.close.Do(func() {
+		p.reap() // by the pidfd, which needs nothing
 		close(p.closing)
 		p.handle.close()
 		p.watching.Wait()
 		p.reap()
+		p.host.forget(p.id.PID)
 	})
 }
 
@@ -126,7 +131,6 @@ func (p *Process) pinned() bool {
 
 // unreaped tells whether it is in the process table as our child. Whoever found a child by its
 // identity watches it beside the one who spawned it, and either may have reaped it.
-
 func (p *Process) unreaped() bool {
 	if !p.child || p.reaped {
 		return false
@@ -142,6 +146,9 @@ func (p *Process) reap() {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.child && !p.reaped && p.handle.reap() {
+		p.reaped = true
+	}
 	if !p.unreaped() {
 		return
 	}

@@ -1,11 +1,15 @@
 package proc
 
 import (
+	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -16,28 +20,11 @@ import (
 // has ended goes to a stranger (SUPERVISION.md 6.1).
 func TestRecycledPIDIsNeitherTakenForTheFormerProcessNorSignalled(t *testing.T) {
 	t.Parallel()
-	cmd := exec.CommandContext(within(t), os.Args[0])
-	cmd.Env = []string{"PROC_TEST_CHILD=namespace", "PROC_TEST_DIR=" + t.TempDir()}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWNS}
-	out, err := cmd.CombinedOutput()
-	switch {
-	case errors.Is(err, syscall.EPERM), errors.Is(err, syscall.EINVAL), err != nil && strings.Contains(string(out), errNoNamespace.Error()):
-		t.Skipf("a PID namespace of its own is not allowed here: %v %s", err, out)
-	case err != nil:
-		t.Errorf("%v: %s", err, out)
-	}
+	out, err := ownNamespace(helper(t, "reuses PIDs")).CombinedOutput()
+	check(t, out, err)
 }
 
-var errNoNamespace = errors.New("the namespace cannot be prepared")
-
-// reusePIDs runs as PID 1 of a namespace.
 func reusePIDs() error {
-	if err := syscall.Mount("", "/", "", syscall.MS_PRIVATE|syscall.MS_REC, ""); err != nil {
-		return fmt.Errorf("%w: %w", errNoNamespace, err)
-	}
-	if err := syscall.Mount("proc", "/proc", "proc", 0, ""); err != nil {
-		return fmt.Errorf("%w: %w", errNoNamespace, err)
-	}
 	for _, pidfd := range []bool{true, false} {
 		h := NewHost(nil)
 		h.pidfd = h.pidfd && pidfd
@@ -93,8 +80,8 @@ func reusePID(h *Host) error {
 // startAs starts a stranger under a PID that is free. Threads of ours may take the number first.
 func startAs(pid int) (*exec.Cmd, error) {
 	for range 50 {
-		if err := os.WriteFile("/proc/sys/kernel/ns_last_pid", []byte(strconv.Itoa(pid-1)), 0); err != nil {
-			return nil, fmt.Errorf("%w: %w", errNoNamespace, err)
+		if err := setNextPID(pid); err != nil {
+			return nil, err
 		}
 		cmd := exec.Command(os.Args[0])
 		cmd.Env = []string{"PROC_TEST_CHILD=quiet"}
@@ -108,4 +95,120 @@ func startAs(pid int) (*exec.Cmd, error) {
 		_ = cmd.Wait() // killed
 	}
 	return nil, fmt.Errorf("PID %d was not given again", pid)
+}
+
+// setNextPID makes the next process, or thread, of this PID namespace get this number.
+func setNextPID(pid int) error {
+	if err := os.WriteFile("/proc/sys/kernel/ns_last_pid", []byte(strconv.Itoa(pid-1)), 0); err != nil {
+		return fmt.Errorf("%w: %w", errBarred, err)
+	}
+	return nil
+}
+
+// Two containers share a data directory, and each has a process of the same number: what the other
+// one wrote down is neither taken for ours nor signalled.
+func TestEqualPIDsOfTwoNamespacesAreUnverifiable(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	first := ownNamespace(helper(t, "has an equal PID", "PROC_TEST_SHARED="+dir))
+	stdin, err := first.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := first.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = first.Start()
+	if err != nil {
+		check(t, nil, err)
+		return
+	}
+	line, err := bufio.NewReader(stdout).ReadString('\n')
+	if err != nil || !strings.HasPrefix(line, "{") {
+		check(t, []byte(line), errors.Join(err, first.Wait()))
+		return
+	}
+	var theirs Identity
+	if err := json.Unmarshal([]byte(line), &theirs); err != nil {
+		t.Fatal(err)
+	}
+	if p, verdict, err := NewHost(nil).Open(theirs); verdict != Unverifiable || p != nil || !errors.Is(err, ErrUnverifiable) {
+		t.Errorf("from here it is %s: %v", verdict, err)
+	}
+	out, err := ownNamespace(helper(t, "has an equal PID", "PROC_TEST_SHARED="+dir, "PROC_TEST_OTHER="+line)).CombinedOutput()
+	check(t, out, err)
+	stdin.Close()
+	if err := first.Wait(); err != nil {
+		t.Errorf("the first namespace: %v", err)
+	}
+}
+
+func havePID() error {
+	const number = 4242
+	h := NewHost(nil)
+	dir := told("PROC_TEST_SHARED")
+	var mine *Process
+	for try := 0; mine == nil; try++ {
+		if err := setNextPID(number); err != nil {
+			return err
+		}
+		p, err := h.Spawn(Spec{
+			Path: os.Args[0], Env: []string{"PROC_TEST_CHILD=quiet", "PROC_TEST_NO_CLAIM=1"}, RunID: "run",
+			LogPath: filepath.Join(dir, "log"), LockPath: filepath.Join(dir, strconv.Itoa(os.Getpid())+h.namespace, "a.lock"),
+		})
+		switch {
+		case err != nil:
+			return err
+		case p.Identity().PID == number:
+			mine = p
+		case try == 50:
+			return errors.New("the PID was not given")
+		default:
+			if _, err := p.Stop(context.Background(), 0); err != nil {
+				return err
+			}
+			p.Close()
+		}
+	}
+	if other := os.Getenv("PROC_TEST_OTHER"); other != "" {
+		return lookAcross(h, mine, []byte(other))
+	}
+	content, err := json.Marshal(mine.Identity())
+	if err != nil {
+		return err
+	}
+	fmt.Println(string(content))
+	_, _ = io.Copy(io.Discard, os.Stdin) // until the test has seen enough
+	if !mine.Runs() {
+		return errors.New("the process of the first namespace was hurt")
+	}
+	return nil
+}
+
+// lookAcross looks at a process of another namespace, whose PID is that of our own one.
+func lookAcross(h *Host, mine *Process, other []byte) error {
+	var theirs Identity
+	if err := json.Unmarshal(other, &theirs); err != nil {
+		return err
+	}
+	if theirs.PID != mine.Identity().PID || theirs.RunID != mine.Identity().RunID || theirs.Namespace == mine.Identity().Namespace {
+		return fmt.Errorf("%+v and %+v: this test proves nothing", theirs, mine.Identity())
+	}
+	held := filepath.Join(told("PROC_TEST_SHARED"), "1"+theirs.Namespace, "a.lock")
+	holder, locked, err := ProbeLock(held)
+	if err != nil || !locked || holder != theirs {
+		return fmt.Errorf("the lock is held by %+v, %v, %w", holder, locked, err)
+	}
+	theirs.StartTicks = mine.Identity().StartTicks // the clock of both is that of the machine
+	for _, pidfd := range []bool{true, false} {
+		h.pidfd = h.pidfd && pidfd
+		if p, verdict, err := h.Open(theirs); verdict != Unverifiable || p != nil || !errors.Is(err, ErrUnverifiable) {
+			return fmt.Errorf("the other's is %s: %w", verdict, err)
+		}
+	}
+	if !mine.Runs() {
+		return errors.New("our own process was hurt")
+	}
+	return nil
 }

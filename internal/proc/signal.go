@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // How often the rest of a group is looked for, once its leader is gone.
@@ -100,4 +102,19 @@ func (h *Host) Sweep(ctx context.Context, gone Identity) error {
 	p := h.newProcess(gone, false)
 	close(p.done)
 	return p.endRest(ctx, true, nil)
+}
+
+// gone turns the kernel's word for a process that has ended into ours.
+func gone(err error) error {
+	if errors.Is(err, unix.ESRCH) {
+		return ErrGone
+	}
+	return err
+}
+
+func ignoreGone(err error) error {
+	if errors.Is(err, ErrGone) {
+		return nil
+	}
+	return err
 }

@@ -2,6 +2,8 @@ package proc
 
 import (
 	"errors"
+	"fmt"
+	"os"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -10,24 +12,24 @@ import (
 // signalLeader signals the process alone.
 func (p *Process) signalLeader(sig syscall.Signal) error {
 	if p.handle.file != nil {
-		return gone(p.handle.control(func(fd int) error { return unix.PidfdSendSignal(fd, sig, nil, 0) }))
+		return refused(p.id.PID, p.handle.control(func(fd int) error { return unix.PidfdSendSignal(fd, sig, nil, 0) }))
 	}
 	if !p.pinned() {
 		// The best there is without a pidfd: look, at the token too, then signal.
 		if !p.isRunning() {
 			return ErrGone
 		}
-		switch awaitToken(p.id.PID, p.id.RunID) {
-		case tokenOther, tokenNotYet: // a stranger; or its memory is gone already, and it is ending
+		switch t, err := awaitToken(p.id.PID, p.id.RunID); {
+		case err != nil:
+			return fmt.Errorf("%w: PID %d: the token of its run: %w", ErrUnverifiable, p.id.PID, explain(err))
+		case t == tokenOther, t == tokenNotYet: // a stranger; or its memory is gone already, and it is ending
 			return ErrGone
-		case tokenOurs:
-		default:
-			if p.id.RunID != "" {
-				return ErrUnverifiable
-			}
+		case t == tokenUnreadable && p.id.RunID != "":
+			return fmt.Errorf("%w: PID %d%s: the kernel lends no pidfd, and its environment, where the token of its run stands, is not ours to read",
+				ErrUnverifiable, p.id.PID, owner(p.id.PID))
 		}
 	}
-	return gone(unix.Kill(p.id.PID, sig))
+	return refused(p.id.PID, unix.Kill(p.id.PID, sig))
 }
 
 // signalGroup signals the group that the process leads, as long as it is there.
@@ -41,11 +43,11 @@ func (p *Process) signalGroup(sig syscall.Signal) error {
 		case err == nil:
 			return nil
 		case !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ESRCH):
-			return err
+			return refused(p.id.PID, err)
 		}
 	}
 	if p.pinned() {
-		return ignoreGone(gone(unix.Kill(-p.id.PID, sig)))
+		return ignoreGone(refused(p.id.PID, unix.Kill(-p.id.PID, sig)))
 	}
 	// The number of the group is not protected: members one by one, the leader last, since as long
 	// as it lives nobody else has its number.
@@ -64,7 +66,7 @@ func (p *Process) signalGroup(sig syscall.Signal) error {
 // rest lists who is left of the group and the session of the process, itself and zombies left out.
 // known holds the start times of those that were found before, by PID; it may be nil.
 func (p *Process) rest(known map[int]uint64) ([]stat, error) {
-	table, err := p.host.census.take()
+	members, err := p.members()
 	if err != nil {
 		return nil, err
 	}
@@ -72,14 +74,15 @@ func (p *Process) rest(known map[int]uint64) ([]stat, error) {
 	// else's. Otherwise who bears the number must bear the token too.
 	ours := p.pinned() || !p.ended() || p.groupExists()
 	var rest []stat
-	for _, st := range table {
-		if st.pid == p.id.PID || st.dead() || st.group != p.id.PID && st.session != p.id.PID {
-			continue
-		}
+	for _, st := range members {
 		if !ours {
 			// Who is ending has no environment any more, but may still hold files and locks.
-			if known[st.pid] != st.startTicks && readToken(st.pid, p.id.RunID) != tokenOurs {
-				continue
+			if known[st.pid] != st.startTicks {
+				if t, err := readToken(st.pid, p.id.RunID); err != nil {
+					return nil, explain(err)
+				} else if t != tokenOurs {
+					continue
+				}
 			}
 		}
 		if known != nil {
@@ -88,6 +91,30 @@ func (p *Process) rest(known map[int]uint64) ([]stat, error) {
 		rest = append(rest, st)
 	}
 	return rest, nil
+}
+
+// members lists all others whose group or session bears the number of the process, zombies left out.
+func (p *Process) members() ([]stat, error) {
+	table, err := p.host.census.take()
+	if err != nil {
+		return nil, err
+	}
+	belongs := func(group, session int) bool { return group == p.id.PID || session == p.id.PID }
+	var members []stat
+	for _, one := range table {
+		if one.pid == p.id.PID || !belongs(one.group, one.session) {
+			continue
+		}
+		switch st, err := readStat(one.pid); {
+		case err == nil:
+			if belongs(st.group, st.session) && !st.dead() {
+				members = append(members, st)
+			}
+		case !vanished(err):
+			return nil, fmt.Errorf("read the process table: %w", err)
+		}
+	}
+	return members, nil
 }
 
 // groupExists tells whether somebody is in the group of the process behind the pidfd.
@@ -102,31 +129,35 @@ func (h *Host) signalMember(member stat, leader int, sig syscall.Signal) error {
 	var d handle
 	if h.pidfd {
 		if err := d.open(member.pid); err != nil {
-			return gone(err)
+			return gone(explain(err))
 		}
 		defer d.close()
 	}
 	now, err := readStat(member.pid)
 	switch {
+	case err != nil && !errors.Is(err, errNoProcess):
+		return explain(err)
 	case err != nil, now.startTicks != member.startTicks, now.group != leader && now.session != leader:
 		return ErrGone
 	case d.file == nil:
-		return gone(unix.Kill(member.pid, sig))
+		return refused(member.pid, unix.Kill(member.pid, sig))
 	}
-	return gone(d.control(func(fd int) error { return unix.PidfdSendSignal(fd, sig, nil, 0) }))
+	return refused(member.pid, d.control(func(fd int) error { return unix.PidfdSendSignal(fd, sig, nil, 0) }))
 }
 
-// gone turns the kernel's word for a process that has ended into ours.
-func gone(err error) error {
-	if errors.Is(err, unix.ESRCH) {
-		return ErrGone
+// refused is gone that also says why the kernel lets us not signal a process.
+func refused(pid int, err error) error {
+	if errors.Is(err, unix.EPERM) {
+		return fmt.Errorf("PID %d%s may not be signalled by us, uid %d: %w", pid, owner(pid), os.Geteuid(), err)
 	}
-	return err
+	return gone(err)
 }
 
-func ignoreGone(err error) error {
-	if errors.Is(err, ErrGone) {
-		return nil
+// owner says whose process it is; "" when that is not known.
+func owner(pid int) string {
+	uid, ok := ownerOf(pid)
+	if !ok {
+		return ""
 	}
-	return err
+	return fmt.Sprintf(", which is uid %d's,", uid)
 }

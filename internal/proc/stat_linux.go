@@ -85,42 +85,47 @@ type token uint8
 
 const (
 	tokenUnreadable token = iota // a process of another user, or one whose environment is protected
-	tokenNotYet                  // it is just beginning, or just ending: its environment is empty
+	tokenNotYet                  // it is just beginning, or just ending: it has no environment
 	tokenOther
 	tokenOurs
 )
 
 // readToken looks for the run's token in the environment that a process was started with. For a run
-// without a token every process is as good as another.
-func readToken(pid int, runID string) token {
+// without a token every process is as good as another. With an error it is not known, for a reason
+// that lies with us: no descriptor, no memory.
+func readToken(pid int, runID string) (token, error) {
 	if runID == "" {
-		return tokenUnreadable
+		return tokenUnreadable, nil
 	}
 	environ, err := os.ReadFile(procPath(pid, "environ")) //nolint:gosec // the path is made of a number
 	switch {
+	case errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE), errors.Is(err, unix.ENOMEM):
+		return tokenUnreadable, err
+	case errors.Is(err, unix.ESRCH), errors.Is(err, os.ErrNotExist): // newer kernels say so of the ending
+		return tokenNotYet, nil
 	case err != nil:
-		return tokenUnreadable
+		return tokenUnreadable, nil
 	case len(environ) == 0:
-		return tokenNotYet
+		return tokenNotYet, nil
 	}
 	want := []byte(EnvRunID + "=" + runID)
 	for variable := range bytes.SplitSeq(environ, []byte{0}) {
 		if bytes.Equal(variable, want) {
-			return tokenOurs
+			return tokenOurs, nil
 		}
 	}
-	return tokenOther
+	return tokenOther, nil
 }
 
 // awaitToken is readToken for a process that may be in the first instants of its life.
-func awaitToken(pid int, runID string) (t token) {
+func awaitToken(pid int, runID string) (t token, err error) {
 	for range 20 {
-		if t = readToken(pid, runID); t != tokenNotYet {
+		if t, err = readToken(pid, runID); t != tokenNotYet {
 			break
 		}
 		time.Sleep(time.Millisecond)
 	}
-	return t
+	return t, err
 }
 
 func procPath(pid int, name string) string { return "/proc/" + strconv.Itoa(pid) + "/" + name }

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"os"
+	"sync"
 	"syscall"
 	"time"
 	"unsafe"
@@ -12,7 +13,15 @@ import (
 )
 
 // handle is a pidfd in the runtime's poller; without one it is empty.
-type handle struct{ file *os.File }
+type handle struct {
+	file *os.File
+
+	// lent guards the number against being closed, and becoming another file's, while somebody has
+	// it. Whoever borrows only tries: Running has many at once, in any order.
+	lent   sync.RWMutex
+	fd     int
+	closed bool
+}
 
 // take takes over the pidfd of a process that was just started.
 func (d *handle) take(h *Host, child *os.Process) error {
@@ -24,6 +33,9 @@ func (d *handle) take(h *Host, child *os.Process) error {
 	err := child.WithHandle(func(pidfd uintptr) {
 		fd, failure = unix.FcntlInt(pidfd, unix.F_DUPFD_CLOEXEC, 0)
 	})
+	if errors.Is(err, os.ErrNoHandle) { // Go asks more of a kernel than we do
+		return d.open(child.Pid) // nobody has waited for it: it is still the one
+	}
 	if err = errors.Join(err, failure); err != nil {
 		return err
 	}
@@ -46,15 +58,34 @@ func (d *handle) adopt(fd int) error {
 		_ = unix.Close(fd) // it was only read
 		return err
 	}
-	d.file = os.NewFile(uintptr(fd), "pidfd")
+	d.file, d.fd = os.NewFile(uintptr(fd), "pidfd"), fd
 	return nil
 }
 
 func (d *handle) close() {
-	if d.file != nil {
-		_ = d.file.Close() // nothing is written to a pidfd
+	if d.file == nil {
+		return
 	}
+	d.lent.Lock()
+	d.closed = true
+	d.lent.Unlock()
+	_ = d.file.Close() // nothing is written to a pidfd
 }
+
+// borrow lends the number of the pidfd until giveBack; false when it is closed, or just being so.
+// It never waits.
+func (d *handle) borrow() (fd int, ok bool) {
+	if d.file == nil || !d.lent.TryRLock() {
+		return 0, false
+	}
+	if d.closed {
+		d.lent.RUnlock()
+		return 0, false
+	}
+	return d.fd, true
+}
+
+func (d *handle) giveBack() { d.lent.RUnlock() }
 
 // control lends the descriptor.
 func (d *handle) control(use func(fd int) error) error {
@@ -98,11 +129,13 @@ func (p *Process) watch() bool {
 	if err == nil {
 		err = raw.Read(func(fd uintptr) bool { return readable(int(fd)) })
 	}
-	switch {
-	case err == nil:
+	if err == nil {
 		return true
-	case errors.Is(err, os.ErrClosed):
+	}
+	select {
+	case <-p.closing: // the poller's error for a file that is being closed has no name
 		return false
+	default:
 	}
 	p.host.log.Warn("a pidfd cannot be waited for: the process is watched by asking", "pid", p.id.PID, "error", err)
 	return p.poll()
@@ -114,7 +147,10 @@ func (p *Process) poll() bool {
 	defer ticker.Stop()
 	for {
 		st, err := readStat(p.id.PID)
-		if errors.Is(err, errNoProcess) || err == nil && (st.dead() || st.startTicks != p.id.StartTicks) || readToken(p.id.PID, p.id.RunID) == tokenOther {
+		if errors.Is(err, errNoProcess) || err == nil && (st.dead() || st.startTicks != p.id.StartTicks) {
+			return true
+		}
+		if t, err := readToken(p.id.PID, p.id.RunID); err == nil && t == tokenOther {
 			return true
 		}
 		select {
@@ -128,43 +164,90 @@ func (p *Process) poll() bool {
 // status tells how a process ended, and leaves a zombie as it is: as long as it is there, its PID,
 // which is also the number of its group, belongs to nobody else.
 func (p *Process) status() Exit {
+	if exit, ok := p.handle.peek(); ok {
+		p.ours()
+		return exit
+	}
 	st, err := readStat(p.id.PID)
 	zombie := err == nil && st.startTicks == p.id.StartTicks && st.dead()
 	if zombie && st.parent == os.Getpid() {
-		p.mu.Lock()
-		p.child = true // it may have become ours when its parent died
-		p.mu.Unlock()
-		if exit, ok := peek(p.id.PID); ok {
+		p.ours()
+		if exit, ok := peek(unix.P_PID, p.id.PID); ok {
 			return exit
 		}
 	}
 	if zombie && maySee(p.id.PID) {
 		return exitOf(syscall.WaitStatus(st.exitCode))
 	}
-	// The kernel remembers for whoever holds a pidfd, from 6.15 on.
+	return p.handle.remembered()
+}
+
+// ours notes that the process is our child: it may have become so when its parent died.
+func (p *Process) ours() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.child = true
+}
+
+// remembered asks the kernel, which from 6.15 on keeps the exit status for whoever holds a pidfd,
+// also after somebody else has reaped the process.
+func (d *handle) remembered() Exit {
 	info := unix.PidfdInfo{Mask: unix.PIDFD_INFO_EXIT}
-	if p.handle.file == nil || p.handle.control(func(fd int) error { return unix.IoctlPidfdInfo(fd, &info) }) != nil || info.Mask&unix.PIDFD_INFO_EXIT == 0 {
+	if d.file == nil || d.control(func(fd int) error { return unix.IoctlPidfdInfo(fd, &info) }) != nil || info.Mask&unix.PIDFD_INFO_EXIT == 0 {
 		return Exit{}
 	}
 	return exitOf(syscall.WaitStatus(info.Exit_code))
 }
 
+// peek is peek for the process of a pidfd, if it is our child: there it needs no PID.
+func (d *handle) peek() (exit Exit, ok bool) {
+	if d.file != nil {
+		_ = d.control(func(fd int) error { // closed: not ok
+			exit, ok = peek(unix.P_PIDFD, fd)
+			return nil
+		})
+	}
+	return exit, ok
+}
+
+// reap takes the process of a pidfd out of the process table if it is a zombie and our child.
+func (d *handle) reap() bool {
+	return d.file != nil && d.control(func(fd int) error {
+		for {
+			var info unix.Siginfo
+			err := unix.Waitid(unix.P_PIDFD, fd, &info, unix.WEXITED|unix.WNOHANG, nil)
+			if !errors.Is(err, unix.EINTR) {
+				return err
+			}
+		}
+	}) == nil
+}
+
 // maySee tells whether the kernel shows us the exit code of a zombie: it writes 0 for those who may
 // not see it.
 func maySee(pid int) bool {
-	info, err := os.Stat(procPath(pid, "")) //nolint:gosec // the path is made of a number
-	if err != nil {
-		return false
-	}
-	owner, ok := info.Sys().(*syscall.Stat_t)
-	return ok && (os.Geteuid() == 0 || int(owner.Uid) == os.Geteuid())
+	uid, ok := ownerOf(pid)
+	return ok && (os.Geteuid() == 0 || uid == os.Geteuid())
 }
 
-// peek reads how a child of ours ended without reaping it.
-func peek(pid int) (Exit, bool) {
+// ownerOf tells whose process it is.
+func ownerOf(pid int) (uid int, ok bool) {
+	info, err := os.Stat(procPath(pid, "")) //nolint:gosec // the path is made of a number
+	if err != nil {
+		return 0, false
+	}
+	owner, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return 0, false
+	}
+	return int(owner.Uid), true
+}
+
+// peek reads how a child of ours, named by its PID or a pidfd, ended, without reaping it.
+func peek(idType, id int) (Exit, bool) {
 	var info unix.Siginfo
 	for {
-		err := unix.Waitid(unix.P_PID, pid, &info, unix.WEXITED|unix.WNOWAIT|unix.WNOHANG, nil)
+		err := unix.Waitid(idType, id, &info, unix.WEXITED|unix.WNOWAIT|unix.WNOHANG, nil)
 		if err == nil {
 			break
 		}
@@ -203,5 +286,8 @@ func (p *Process) isRunning() bool {
 		return p.handle.runs()
 	}
 	st, err := readStat(p.id.PID)
-	return err == nil && st.startTicks == p.id.StartTicks && !st.dead()
+	if err != nil {
+		return !errors.Is(err, errNoProcess) // no descriptor is left to look with: it is not dead for that
+	}
+	return st.startTicks == p.id.StartTicks && !st.dead()
 }

@@ -134,7 +134,7 @@ func TestABodyThatIsTooLargeIs413(t *testing.T) {
 func TestAnUnknownPathIs404InTheContractsShape(t *testing.T) {
 	t.Parallel()
 	h := build(t)
-	for _, path := range []string{"/api", "/api/", "/api/collectors", "/api/collectors/status/", "/api/collectors/status/x", "/API/collectors/status",
+	for _, path := range []string{"/api", "/api/", "/api/collectors/", "/api/collectors/status/", "/api/collectors/status/x", "/API/collectors/status",
 		"/docs/", "/docs/nothing.js", "/schemas/StartRequest.json", "/openapi-3.0.json", "/%00", "/%C3%B1", "/metrics"} {
 		for _, method := range []string{"GET", "POST", "DELETE"} {
 			h.call(method, path, "").problem(t, 404, "route_not_found")
@@ -154,7 +154,9 @@ func TestAWrongMethodIs405AndSaysWhichIsRight(t *testing.T) {
 		{"GET", "/api/collectors/stop", "POST"},
 		{"DELETE", "/api/collectors/stop", "POST"},
 		{"OPTIONS", "/api/collectors/stop", "POST"},
+		{"POST", "/api/collectors", "GET, HEAD"},
 		{"DELETE", "/api/collectors/7", "GET, HEAD"},
+		{"POST", "/api/collectors/7/history", "GET, HEAD"},
 		{"POST", "/api/collectors/7/logs", "GET, HEAD"},
 		{"PATCH", "/api/candles", "GET, HEAD"},
 		{"POST", "/healthz", "GET, HEAD"},
@@ -222,6 +224,9 @@ func TestBadQueriesAre400(t *testing.T) {
 		"/api/collectors/seven":                                    "invalid_id",
 		"/api/collectors/1.5":                                      "invalid_id",
 		"/api/collectors/99999999999999999999":                     "invalid_id",
+		"/api/collectors/x/history":                                "invalid_id",
+		"/api/collectors/1/history?limit=0":                        "invalid_number",
+		"/api/collectors/1/history?limit=1001":                     "invalid_number",
 		"/api/collectors/x/logs":                                   "invalid_id",
 		"/api/collectors/1/logs?tail=0":                            "invalid_number",
 		"/api/collectors/1/logs?tail=10001":                        "invalid_number",

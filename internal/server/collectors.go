@@ -3,7 +3,9 @@ package server
 import (
 	"context"
 	"strconv"
-	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"velador/api"
 	"velador/internal/candle"
@@ -38,16 +40,34 @@ func (in IDInput) collector() (int64, error) {
 }
 
 // status answers GET /api/collectors/status.
-func (s *Server) status(ctx context.Context, _ *noInput) (*answer[api.StatusAnswer], error) {
+func (s *Server) status(ctx context.Context, _ *noInput) (*stream, error) {
 	alive, err := s.cfg.Fleet.Status(ctx)
 	if err != nil {
 		return nil, err
 	}
-	list := make([]api.CollectorStatus, 0, len(alive))
-	for _, live := range alive {
-		list = append(list, describe(live.Record, live.Uptime))
+	return s.list(&s.alive, alive), nil
+}
+
+// collectors answers GET /api/collectors.
+func (s *Server) collectors(ctx context.Context, _ *noInput) (*stream, error) {
+	all, err := s.cfg.Fleet.All(ctx)
+	if err != nil {
+		return nil, err
 	}
-	return &answer[api.StatusAnswer]{api.StatusAnswer{Collectors: list}}, nil
+	return s.list(&s.all, all), nil
+}
+
+// list answers with collectors, in one piece of known length.
+func (s *Server) list(known *fragments, list []collector.Live) *stream {
+	return &stream{func(hc huma.Context) {
+		r, w := humago.Unwrap(hc)
+		body := s.bodies.get()
+		defer s.bodies.put(body)
+		*body = known.appendList((*body)[:0], list, languageIn(r.Context()))
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Content-Length", strconv.Itoa(len(*body)))
+		_, _ = w.Write(*body) // the client may have gone
+	}}
 }
 
 // start answers POST /api/collectors/start.
@@ -83,33 +103,13 @@ func (s *Server) collector(ctx context.Context, in *IDInput) (*answer[api.Collec
 	if err != nil {
 		return nil, err
 	}
-	record, err := s.cfg.Fleet.Collector(ctx, id)
+	live, err := s.cfg.Fleet.Look(ctx, id)
 	if err != nil {
 		return nil, about(err, collector.Ref{ID: id})
 	}
-	end := record.StoppedAt
-	if end.IsZero() {
-		end = s.cfg.Clock()
-	}
-	return &answer[api.CollectorStatus]{describe(record, max(0, end.Sub(record.StartedAt)))}, nil
-}
-
-// describe puts a record into the contract's members.
-func describe(r collector.Record, uptime time.Duration) api.CollectorStatus {
-	return api.CollectorStatus{
-		PID:       r.PID,
-		Timeframe: r.Spec.Timeframe.String(),
-		Symbol:    r.Spec.Selector,
-		Status:    string(r.Status),
-		StartedAt: api.Time{Time: r.StartedAt},
-		Uptime:    int64(uptime / time.Second),
-		ID:        r.ID,
-		Exchange:  r.Spec.Exchange,
-		Host:      r.Host,
-		Restarts:  r.Restarts,
-		StoppedAt: api.Time{Time: r.StoppedAt},
-		LastError: r.LastError,
-	}
+	out := new(answer[api.CollectorStatus])
+	describe(&out.Body, &live, languageIn(ctx))
+	return out, nil
 }
 
 // parseStart reads the body of a start. Members that it does not know are passed over: existing

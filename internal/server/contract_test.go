@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"velador/api"
 	"velador/internal/collector"
 	"velador/internal/problem"
 	"velador/internal/store"
@@ -20,7 +21,8 @@ func TestTheContractIsKeptToTheByte(t *testing.T) {
 		`{"message":"Collector iniciado para ETHUSDT en timeframe 1m","pid":12345,"id":1}`)
 	h.get("/api/collectors/status").want(t, 200,
 		`{"collectors":[{"pid":12345,"timeframe":"1m","symbol":"ETHUSDT","status":"running","startedAt":"2025-11-04T12:00:00.000Z","uptime":0,`+
-			`"id":1,"exchange":"binance","host":"testhost","restarts":0}]}`)
+			`"id":1,"exchange":"binance","host":"testhost","phase":"starting","adopted":false,"cpu":0,"memory":{"rss":0},"restarts":0,`+
+			`"candles":0,"openGaps":0,"messagesPerSecond":0,"series":0,"seriesLive":0}]}`)
 	h.post("/api/collectors/start", ethMinute).want(t, 409,
 		`{"error":"Ya hay un collector en ejecución para ETHUSDT en timeframe 1m","pid":12345,"id":1,"code":"already_running","symbol":"ETHUSDT","timeframe":"1m"}`)
 	h.post("/api/collectors/stop", `{"pid":12345}`).want(t, 200,
@@ -55,7 +57,8 @@ func TestAnswersCarryNothingOfTheFramework(t *testing.T) {
 func TestUptimeAndInstantsAreWrittenAsTheContractSays(t *testing.T) {
 	t.Parallel()
 	begun := time.Date(2025, 11, 4, 10, 30, 0, 120_000_000, time.FixedZone("CET", 3600))
-	got := describe(collector.Record{StartedAt: begun}, 3600*time.Second+999*time.Millisecond)
+	var got api.CollectorStatus
+	describe(&got, &collector.Live{Record: collector.Record{StartedAt: begun}, Uptime: 3600*time.Second + 999*time.Millisecond}, spanish)
 	if text, err := got.StartedAt.MarshalJSON(); err != nil || string(text) != `"2025-11-04T09:30:00.120Z"` {
 		t.Errorf("startedAt is %s (%v)", text, err)
 	}
@@ -119,6 +122,14 @@ func TestACollectorMayBeStoppedByID(t *testing.T) {
 	h.post("/api/collectors/stop", `{"id":1,"pid":99}`).want(t, 200, `{"message":"Collector detenido exitosamente","pid":12345}`)
 }
 
+func TestAPIDThatSeveralMachinesHaveIs409WithTheIDs(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	h.fleet.Fail(problem.New(problem.Conflict, problem.CodeAmbiguousPID, nil, "x", "pid", "12345", "ids", "4, 9"))
+	h.post("/api/collectors/stop", `{"pid":12345}`).want(t, 409,
+		`{"error":"Varias máquinas tienen un collector con el pid 12345: indique el id, uno de 4, 9","pid":12345,"code":"ambiguous_pid","ids":"4, 9"}`)
+}
+
 func TestOneCollectorIsShownDeadOrAlive(t *testing.T) {
 	t.Parallel()
 	h := build(t)
@@ -126,7 +137,8 @@ func TestOneCollectorIsShownDeadOrAlive(t *testing.T) {
 	h.post("/api/collectors/stop", `{"id":1}`)
 	h.get("/api/collectors/1").want(t, 200,
 		`{"pid":12345,"timeframe":"1m","symbol":"ETHUSDT","status":"stopped","startedAt":"2025-11-04T12:00:00.000Z","uptime":0,`+
-			`"id":1,"exchange":"binance","host":"testhost","restarts":0,"stoppedAt":"2025-11-04T12:00:00.000Z"}`)
+			`"id":1,"exchange":"binance","host":"testhost","phase":"stopped","adopted":false,"cpu":0,"memory":{"rss":0},"restarts":0,`+
+			`"candles":0,"openGaps":0,"messagesPerSecond":0,"series":0,"seriesLive":0,"stoppedAt":"2025-11-04T12:00:00.000Z"}`)
 	h.get("/api/collectors/2").problem(t, 404, "collector_not_found")
 }
 

@@ -29,8 +29,8 @@ type route struct {
 	method, path, id, tag string
 	summary, text         string
 	body                  reflect.Type   // of the request; nil when there is none
-	answer                reflect.Type   // where the handler writes the answer itself; nil: huma sees it
-	answerAlso            string         // a further content type of the answer
+	answer                reflect.Type   // in JSON, where the handler writes the answer itself; nil: huma sees it, or there is none
+	answerAlso            string         // a further content type that the handler writes; "" for none
 	fails                 []problem.Code // beside common
 }
 
@@ -45,6 +45,7 @@ var kinds = map[problem.Code]problem.Kind{
 	problem.CodeInternal:            problem.Internal,
 	problem.CodeAlreadyRunning:      problem.Conflict,
 	problem.CodeCollectorNotFound:   problem.NotFound,
+	problem.CodeAmbiguousPID:        problem.Conflict,
 	problem.CodeCollectorFailed:     problem.Internal,
 	problem.CodeStopFailed:          problem.Internal,
 	problem.CodeExchangeUnavailable: problem.Unavailable,
@@ -127,11 +128,15 @@ func register[I, O any](s *Server, d *description, r route, handle func(context.
 			"application/json": {Schema: registry.Schema(r.body, true, r.body.Name())},
 		}}
 	}
-	if r.answer != nil {
-		op.Responses["200"] = &huma.Response{Description: http.StatusText(http.StatusOK), Content: map[string]*huma.MediaType{
-			"application/json": {Schema: registry.Schema(r.answer, true, r.answer.Name())},
-			r.answerAlso:       {Schema: &huma.Schema{Type: "string"}},
-		}}
+	if r.answer != nil || r.answerAlso != "" {
+		content := map[string]*huma.MediaType{}
+		if r.answer != nil {
+			content["application/json"] = &huma.MediaType{Schema: registry.Schema(r.answer, true, r.answer.Name())}
+		}
+		if r.answerAlso != "" {
+			content[r.answerAlso] = &huma.MediaType{Schema: &huma.Schema{Type: "string"}}
+		}
+		op.Responses["200"] = &huma.Response{Description: http.StatusText(http.StatusOK), Content: content}
 	}
 	byStatus := map[int][]string{}
 	for _, code := range slices.Concat(common, r.fails) {

@@ -3,6 +3,7 @@ package server
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"runtime/debug"
@@ -26,7 +27,9 @@ func (s *Server) guard(routes *http.ServeMux, fixed map[string]string) http.Hand
 		w.Header().Set("Vary", "Accept-Language")
 		defer func() {
 			s.recover(w, r, recover())
-			s.cfg.Logger.Debug("http", "method", r.Method, "path", r.URL.Path, "status", w.status, "bytes", w.bytes, "took", s.cfg.Clock().Sub(begun))
+			if s.cfg.Logger.Enabled(r.Context(), slog.LevelDebug) {
+				s.cfg.Logger.Debug("http", "method", r.Method, "path", r.URL.Path, "status", w.status, "bytes", w.bytes, "took", s.cfg.Clock().Sub(begun))
+			}
 		}()
 		if err := s.admit(w, r, foreign); err != nil {
 			s.fail(r.Context(), err).write(w)
@@ -57,12 +60,14 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request, foreign *http.Cro
 	if err := s.authorize(w, r); err != nil {
 		return err
 	}
-	query, err := url.ParseQuery(r.URL.RawQuery)
-	if err != nil {
-		return invalid(problem.CodeInvalidParameter, err, "name", "query", "detail", err.Error())
+	if r.URL.RawQuery != "" {
+		query, err := url.ParseQuery(r.URL.RawQuery)
+		if err != nil {
+			return invalid(problem.CodeInvalidParameter, err, "name", "query", "detail", err.Error())
+		}
+		// Written anew: huma's own reader takes "a&b=1" for one name.
+		r.URL.RawQuery = query.Encode()
 	}
-	// Written anew: huma's own reader takes "a&b=1" for one name.
-	r.URL.RawQuery = query.Encode()
 	return s.readBody(w, r)
 }
 

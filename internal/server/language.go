@@ -21,11 +21,14 @@ const maxLanguages = 32
 // client prefers it to Spanish, Spanish in every other case. A region does not matter: en-US is
 // English. Of two equal weights the first wins; a weight that cannot be read counts as nothing.
 func languageOf(header string) language {
+	if header == "" {
+		return spanish
+	}
 	type wish struct {
 		weight float64
-		place  int
+		place  int // 0: it is not named
 	}
-	wishes := map[string]wish{}
+	var en, es, other wish
 	place := 0
 	for part := range strings.SplitSeq(header, ",") {
 		if place++; place > maxLanguages {
@@ -33,17 +36,25 @@ func languageOf(header string) language {
 		}
 		tag, rest, _ := strings.Cut(part, ";")
 		primary, _, _ := strings.Cut(strings.ToLower(strings.TrimSpace(tag)), "-")
-		weight := weightOf(rest)
-		if known, ok := wishes[primary]; !ok || weight > known.weight {
-			wishes[primary] = wish{weight, place}
+		var known *wish
+		switch primary {
+		case string(english):
+			known = &en
+		case string(spanish):
+			known = &es
+		case "*":
+			known = &other
+		default:
+			continue
+		}
+		if weight := weightOf(rest); known.place == 0 || weight > known.weight {
+			*known = wish{weight, place}
 		}
 	}
-	en, named := wishes[string(english)]
-	es, ok := wishes[string(spanish)]
-	if !ok {
-		es = wishes["*"] // any language means ours
+	if es.place == 0 {
+		es = other // any language means ours
 	}
-	if named && (en.weight > es.weight || (en.weight == es.weight && en.weight > 0 && en.place < es.place)) {
+	if en.place > 0 && (en.weight > es.weight || (en.weight == es.weight && en.weight > 0 && en.place < es.place)) {
 		return english
 	}
 	return spanish

@@ -40,6 +40,22 @@ var (
 	}
 )
 
+// How the life of a collector's process ended.
+var (
+	endedWithCode = sentence{
+		"terminó con el código de salida {code}",
+		"ended with exit code {code}",
+	}
+	endedBySignal = sentence{
+		"terminado por la señal {signal} ({name})",
+		"ended by signal {signal} ({name})",
+	}
+	endedUnseen = sentence{
+		"terminó sin que nadie viera cómo",
+		"ended, and nobody saw how",
+	}
+)
+
 // unavailable is the reason of a check that gives none for the public.
 var unavailable = sentence{
 	"no disponible: el registro del servidor dice más",
@@ -101,6 +117,10 @@ var sentences = map[problem.Code]sentence{
 	problem.CodeCollectorNotFound: {
 		"Collector no encontrado o ya detenido",
 		"Collector not found or already stopped",
+	},
+	problem.CodeAmbiguousPID: {
+		"Varias máquinas tienen un collector con el pid {pid}: indique el id, uno de {ids}",
+		"Several machines have a collector with the pid {pid}: give the id, one of {ids}",
 	},
 	problem.CodeCollectorFailed: {
 		"El collector para {symbol} en timeframe {timeframe} no pudo iniciarse: {detail}",

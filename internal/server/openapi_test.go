@@ -3,13 +3,14 @@ package server
 import (
 	"encoding/json"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
 
 func TestTheDescriptionListsEveryCallWithItsErrors(t *testing.T) {
 	t.Parallel()
-	h := build(t)
+	h := build(t, withMetrics)
 	r := h.get("/openapi.json")
 	var doc struct {
 		OpenAPI string
@@ -40,15 +41,18 @@ func TestTheDescriptionListsEveryCallWithItsErrors(t *testing.T) {
 		t.Errorf("it is OpenAPI %s of %v", doc.OpenAPI, doc.Info)
 	}
 	want := map[string]string{ // call: statuses
-		"get /api/collectors/status":    "200 400 413 500 503",
-		"post /api/collectors/start":    "200 400 409 413 500 503",
-		"post /api/collectors/stop":     "200 400 404 413 500 503",
-		"get /api/collectors/{id}":      "200 400 404 413 500 503",
-		"get /api/collectors/{id}/logs": "200 400 404 413 500 503",
-		"get /api/candles":              "200 400 413 500 503",
-		"get /api/coverage":             "200 400 413 500 503",
-		"get /healthz":                  "200 400 413 500 503",
-		"get /readyz":                   "200 400 413 500 503",
+		"get /api/collectors/status":       "200 400 413 500 503",
+		"get /api/collectors":              "200 400 413 500 503",
+		"post /api/collectors/start":       "200 400 409 413 500 503",
+		"post /api/collectors/stop":        "200 400 404 409 413 500 503",
+		"get /api/collectors/{id}":         "200 400 404 413 500 503",
+		"get /api/collectors/{id}/history": "200 400 404 413 500 503",
+		"get /api/collectors/{id}/logs":    "200 400 404 413 500 503",
+		"get /api/candles":                 "200 400 413 500 503",
+		"get /api/coverage":                "200 400 413 500 503",
+		"get /healthz":                     "200 400 413 500 503",
+		"get /readyz":                      "200 400 413 500 503",
+		"get /metrics":                     "200 400 413 500 503",
 	}
 	for path, methods := range doc.Paths {
 		for method, op := range methods {
@@ -63,9 +67,13 @@ func TestTheDescriptionListsEveryCallWithItsErrors(t *testing.T) {
 			}
 			for status := range strings.FieldsSeq(statuses) {
 				answer, ok := op.Responses[status]
-				switch schema := answer.Content["application/json"].Schema; {
+				content := "application/json"
+				if path == "/metrics" && status == "200" {
+					content = "text/plain"
+				}
+				switch schema := answer.Content[content].Schema; {
 				case !ok || schema == nil:
-					t.Errorf("%s lacks the answer %s in JSON", call, status)
+					t.Errorf("%s lacks the answer %s in %s", call, status, content)
 				case status != "200" && schema["$ref"] != "#/components/schemas/ErrorAnswer":
 					t.Errorf("%s answers %s with %v", call, status, schema)
 				case status != "200" && !strings.Contains(answer.Description, "_") && !strings.Contains(answer.Description, "internal"):
@@ -98,6 +106,22 @@ func TestTheDescriptionListsEveryCallWithItsErrors(t *testing.T) {
 	}
 	if got := doc.Components.Schemas["StartRequest"].Required; len(got) != 2 {
 		t.Errorf("a start requires %v", got)
+	}
+	for _, name := range []string{"CollectorStatus", "Memory", "LastExit", "LastCandle", "Life"} {
+		schema := doc.Components.Schemas[name]
+		if len(schema.Properties) == 0 {
+			t.Errorf("it lacks %s", name)
+		}
+		for member, property := range schema.Properties {
+			if _, refers := property["$ref"]; property["description"] == nil && !refers || property["examples"] == nil && !refers {
+				t.Errorf("%s.%s is not explained by words and an example: %v", name, member, property)
+			}
+		}
+	}
+	for _, member := range []string{"nextAttempt", "lastExit", "lastCandle", "lastError", "stoppedAt"} {
+		if slices.Contains(doc.Components.Schemas["CollectorStatus"].Required, member) {
+			t.Errorf("%s is said to be always there", member)
+		}
 	}
 	if r := h.get("/openapi.yaml"); r.status != 200 || !strings.HasPrefix(r.body, "components:") {
 		t.Errorf("the YAML form is %d %.100s", r.status, r.body)

@@ -18,8 +18,17 @@ func (s *Server) routes() (mux *http.ServeMux, fixed map[string]string) {
 		method: http.MethodGet, path: "/api/collectors/status", id: "status", tag: tagCollectors,
 		summary: "The collectors whose process is alive",
 		text:    "Those whose process is gone become stopped in the registry as a side effect.",
+		answer:  reflect.TypeFor[api.StatusAnswer](),
 		fails:   []problem.Code{problem.CodeDatabaseUnavailable, problem.CodeBusUnavailable},
 	}, s.status)
+	register(s, d, route{
+		method: http.MethodGet, path: "/api/collectors", id: "collectors", tag: tagCollectors,
+		summary: "All collectors that are wanted or still run, with a process or without",
+		text: "Beside those of /api/collectors/status: those that wait for their next attempt, and those that velador resumes. " +
+			"A collector that was stopped is not listed; its id finds it until its record is removed, seven days later.",
+		answer: reflect.TypeFor[api.CollectorsAnswer](),
+		fails:  []problem.Code{problem.CodeDatabaseUnavailable, problem.CodeBusUnavailable},
+	}, s.collectors)
 	register(s, d, route{
 		method: http.MethodPost, path: "/api/collectors/start", id: "start", tag: tagCollectors,
 		summary: "Start a collector",
@@ -39,15 +48,20 @@ func (s *Server) routes() (mux *http.ServeMux, fixed map[string]string) {
 		text:    "Answers when its process has ended. Where both are given the id decides.",
 		body:    reflect.TypeFor[api.StopRequest](),
 		fails: []problem.Code{
-			problem.CodeInvalidPID, api.CodeInvalidID, problem.CodeCollectorNotFound, problem.CodeStopFailed,
+			problem.CodeInvalidPID, api.CodeInvalidID, problem.CodeCollectorNotFound, problem.CodeAmbiguousPID, problem.CodeStopFailed,
 			problem.CodeDatabaseUnavailable, problem.CodeBusUnavailable,
 		},
 	}, s.stop)
 	register(s, d, route{
 		method: http.MethodGet, path: "/api/collectors/{id}", id: "collector", tag: tagCollectors,
 		summary: "One collector, dead or alive",
-		fails:   []problem.Code{api.CodeInvalidID, problem.CodeCollectorNotFound, problem.CodeDatabaseUnavailable},
+		fails:   []problem.Code{api.CodeInvalidID, problem.CodeCollectorNotFound, problem.CodeDatabaseUnavailable, problem.CodeBusUnavailable},
 	}, s.collector)
+	register(s, d, route{
+		method: http.MethodGet, path: "/api/collectors/{id}/history", id: "history", tag: tagCollectors,
+		summary: "The former lives of a collector's process, and how each ended",
+		fails:   []problem.Code{api.CodeInvalidID, api.CodeInvalidNumber, problem.CodeCollectorNotFound, problem.CodeDatabaseUnavailable},
+	}, s.history)
 	register(s, d, route{
 		method: http.MethodGet, path: "/api/collectors/{id}/logs", id: "logs", tag: tagCollectors,
 		summary: "What a collector says",
@@ -87,6 +101,14 @@ func (s *Server) routes() (mux *http.ServeMux, fixed map[string]string) {
 		text:    "503 names each part that keeps it from that, with the reason.",
 		fails:   []problem.Code{api.CodeNotReady},
 	}, s.ready)
+	if s.cfg.Metrics != nil {
+		register(s, d, route{
+			method: http.MethodGet, path: "/metrics", id: "metrics", tag: tagOperation,
+			summary:    "Figures for Prometheus",
+			text:       "In Prometheus' text format, or in another that the client prefers. Series are told apart by the collector's id, never by PID.",
+			answerAlso: "text/plain",
+		}, s.metrics)
+	}
 
 	mux.HandleFunc("GET /openapi.json", d.json())
 	mux.HandleFunc("GET /openapi.yaml", d.yaml())

@@ -31,8 +31,15 @@ type Fleet interface {
 	// Status lists the collectors whose process is alive, oldest first; as a side effect those
 	// whose process is gone become stopped.
 	Status(ctx context.Context) ([]collector.Live, error)
+	// All lists every collector that is not over, oldest first: those that wait for their next attempt
+	// too, and those that velador will resume.
+	All(ctx context.Context) ([]collector.Live, error)
 	// Collector gives one record, dead or alive.
 	Collector(ctx context.Context, id int64) (collector.Record, error)
+	// Look gives one collector, dead or alive, with what is known of it beside its record.
+	Look(ctx context.Context, id int64) (collector.Live, error)
+	// Lives gives the newest lives of a collector that have ended, at most limit, newest first.
+	Lives(ctx context.Context, id int64, limit int) ([]collector.Life, error)
 }
 
 // Candles is what the server reads of a store.Candles; the promises are written there.
@@ -67,6 +74,7 @@ type Config struct {
 	Clock     func() time.Time // nil: time.Now; resolves "since":"24h" and counts uptimes
 	Token     string           // bearer token that every request but probes must carry; empty: none
 	Version   string           // of this build, for /healthz and the OpenAPI description
+	Metrics   http.Handler     // answers GET /metrics, behind the token as the API is; nil: there is no such path
 }
 
 // Bounds of the HTTP server.
@@ -94,6 +102,9 @@ type Server struct {
 	patience patience
 	closing  context.Context // ends when the server is told to end: streams end with it
 	close    context.CancelFunc
+
+	alive, all fragments // of the lists of collectors, of which the first is watched all the time
+	bodies     bodies
 }
 
 // New makes a server. It panics when a required part is missing, which is a mistake in the wiring.

@@ -28,6 +28,9 @@ var (
 // Store is a database. All methods are safe for concurrent use.
 type Store interface {
 	Registry
+	Versions
+	Lives
+	Leases
 	Candles
 	Migrator
 	// Ping tells whether the database answers.
@@ -52,6 +55,7 @@ type Registry interface {
 	CreateCollector(ctx context.Context, r collector.Record) (collector.Record, error)
 	// UpdateCollector stores all of a record but its ID and Spec, if the stored one has r.Revision
 	// still; its revision is one more then. ErrConflict when it has not, ErrNotFound when there is none.
+	// A change by another program, or by hand, is a new revision too.
 	UpdateCollector(ctx context.Context, r collector.Record) error
 	// CollectorByID gives one record, or ErrNotFound.
 	CollectorByID(ctx context.Context, id int64) (collector.Record, error)
@@ -73,10 +77,12 @@ type Versions interface {
 
 // Lives keeps how the lives of collectors' processes ended. They go with their record.
 type Lives interface {
-	// SaveLife stores a life that has ended. It is idempotent by CollectorID and RunID. A life of a
-	// record that is gone is dropped without an error.
+	// SaveLife stores a life that has ended. It is idempotent by CollectorID and RunID: what was saved
+	// first stays. A life of a record that is gone is dropped without an error. The newest MaxLives of
+	// a record are kept.
 	SaveLife(ctx context.Context, l collector.Life) error
-	// Lives gives the newest lives of a record, at most limit, newest first.
+	// Lives gives the newest lives of a record, at most limit, newest first: in the order in which
+	// they were saved, whatever the clocks did.
 	Lives(ctx context.Context, id int64, limit int) ([]collector.Life, error)
 }
 
@@ -104,7 +110,8 @@ type Leases interface {
 	// renew it, and gives 0; of one whose lease runs it gives how long, and changes nothing. An
 	// instance without a lease is fenced already.
 	FenceLease(ctx context.Context, instance string) (remaining time.Duration, err error)
-	// Leases lists all, by instance. Those that ran out more than a day ago are removed now and then.
+	// Leases lists all, by instance. Those that ran out more than LeaseMemory ago are removed now and
+	// then; an epoch is never given twice all the same.
 	Leases(ctx context.Context) ([]Lease, error)
 }
 

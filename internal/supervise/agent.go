@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -31,7 +32,9 @@ type AgentConfig struct {
 	// Command says how a collector's process is started; env is the whole environment.
 	Command func(collector.Record) (path string, args, env []string)
 
-	Leases store.Leases // where this instance says that it lives
+	Leases   store.Leases   // where this instance says that it lives; nil: no other one uses the database
+	Lives    store.Lives    // where ended lives of processes are kept; nil: nowhere
+	Versions store.Versions // tells within a second that records have changed; nil: every ReviewEvery only
 
 	Logger *slog.Logger
 	Detach bool // leave the collectors running at the end
@@ -39,12 +42,12 @@ type AgentConfig struct {
 	// wanted are started anew.
 	StopOrphans     bool
 	LeaseTTL        time.Duration  // how long this instance is believed to live after its last sign; 15 s
-	Silence         time.Duration  // how long a process may say nothing before it is started anew; 1 min; negative: for ever
+	Silence         time.Duration  // how long a process may say nothing before it is started anew; 1 min; negative: for ever, beats are not expected
 	MaxCollectors   int            // how many this agent looks after at most; 0: no bound
 	LogSize         int64          // bytes after which a collector's log is set aside; 4 MiB
 	LogTotal        int64          // bytes that all logs of the directory may take; 1 GiB
 	Grace           time.Duration  // between SIGTERM and SIGKILL; 10 s: must exceed the last flush
-	AckWait         time.Duration  // as bus.AgentConfig has it; 5 s
+	AckWait         time.Duration  // as bus.AgentConfig has it; 15 s
 	Backoff         backoff.Policy // between failures of one collector; 0.5 s doubling to 60 s, ±20 %
 	Healthy         time.Duration  // a life as long as this wipes earlier failures out; 2 min
 	StartsPerSecond float64        // of all collectors together; 50, with a burst of 100
@@ -76,13 +79,26 @@ func Steps() []Step {
 
 // Agent runs the collectors of one machine.
 type Agent struct {
-	cfg    AgentConfig
-	log    *slog.Logger
-	starts *rate.Limiter
+	cfg       AgentConfig
+	log       *slog.Logger
+	starts    *rate.Limiter
+	lease     store.Lease // of whoever keeps it: begin, then keepLease
+	strangers *strangers
+	diary     *diary
+	ear       ear
+	news      bulletin      // the registry has changed
+	room      bulletin      // a collector is not looked after any more
+	again     chan struct{} // compare at once
+	remains   atomic.Bool   // a process could not be ended
+	adopted   atomic.Uint64 // see Adopted
+	refused   atomic.Uint64 // see OrphansRefused
+	ending    context.Context
+	cease     context.CancelFunc
 
 	mu      sync.Mutex
-	actors  map[int64]*actor // by row
-	closing bool             // no new actors
+	actors  map[int64]*actor  // by row
+	runs    map[string]*actor // by the run of their process
+	closing bool              // no new actors
 	acting  sync.WaitGroup
 }
 
@@ -93,24 +109,44 @@ func NewAgent(cfg AgentConfig) *Agent {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	if cfg.Grace <= 0 {
-		cfg.Grace = 10 * time.Second
-	}
 	if cfg.Backoff == (backoff.Policy{}) {
 		cfg.Backoff = backoff.Policy{First: 500 * time.Millisecond, Cap: time.Minute, Jitter: 0.2}
 	}
-	if cfg.Healthy <= 0 {
-		cfg.Healthy = 2 * time.Minute
+	for _, one := range []struct {
+		of        *time.Duration
+		otherwise time.Duration
+	}{
+		{&cfg.LeaseTTL, 15 * time.Second}, {&cfg.Grace, 10 * time.Second}, {&cfg.Healthy, 2 * time.Minute}, {&cfg.ReviewEvery, 30 * time.Second},
+	} {
+		if *one.of <= 0 {
+			*one.of = one.otherwise
+		}
+	}
+	if cfg.Silence == 0 {
+		cfg.Silence = time.Minute
+	}
+	// Who falls after each pause must not be taken for healthy.
+	if longest := cfg.Backoff.Delay(1000, 1); cfg.Healthy <= longest {
+		cfg.Healthy = 2 * longest
 	}
 	if cfg.StartsPerSecond <= 0 {
 		cfg.StartsPerSecond = 50
 	}
-	if cfg.ReviewEvery <= 0 {
-		cfg.ReviewEvery = 30 * time.Second
+	if cfg.LogSize <= 0 {
+		cfg.LogSize = 4 << 20
 	}
+	if cfg.LogTotal <= 0 {
+		cfg.LogTotal = 1 << 30
+	}
+	if cfg.At == nil {
+		cfg.At = func(Step) {}
+	}
+	ending, cease := context.WithCancel(context.Background())
 	return &Agent{
-		cfg: cfg, log: cfg.Logger, actors: make(map[int64]*actor),
-		starts: rate.NewLimiter(rate.Limit(cfg.StartsPerSecond), startBurst),
+		cfg: cfg, log: cfg.Logger, actors: make(map[int64]*actor), runs: make(map[string]*actor),
+		starts:    rate.NewLimiter(rate.Limit(cfg.StartsPerSecond), startBurst),
+		strangers: newStrangers(cfg.Leases, cfg.LeaseTTL), diary: newDiary(cfg.Lives, cfg.Logger),
+		again: make(chan struct{}, 1), ending: ending, cease: cease,
 	}
 }
 
@@ -120,9 +156,24 @@ func NewAgent(cfg AgentConfig) *Agent {
 func (a *Agent) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	// What is needed until the last actor has ended.
+	lasting, leave := context.WithCancel(context.WithoutCancel(ctx))
+	var staying sync.WaitGroup
+	defer staying.Wait()
+	defer leave()
 	defer a.acting.Wait() // actors end with ctx
 	defer a.close()
-	if !a.begin(ctx) {
+
+	if !a.insist(ctx, "the agent cannot say that it lives", a.acquireLease) {
+		return nil
+	}
+	staying.Go(func() { a.keepLease(lasting) })
+	staying.Go(func() { a.diary.run(lasting) })
+	begin := func(ctx context.Context) error { return a.review(ctx, true) }
+	if !a.insist(ctx, "the agent cannot read what it has to look after", begin) {
+		return nil
+	}
+	if a.endStrays(ctx); ctx.Err() != nil {
 		return nil
 	}
 	var parts sync.WaitGroup
@@ -139,6 +190,13 @@ func (a *Agent) Run(ctx context.Context) error {
 	run("take the agent's orders", func() error {
 		return a.cfg.Work.Assignments(ctx, bus.AgentConfig{Name: a.cfg.Name, AckWait: a.cfg.AckWait}, a.hold)
 	})
+	run("listen to the collectors", func() error { return a.listen(ctx) })
+	for _, part := range []func(context.Context){a.pulse, a.measure, a.tidyLogs} {
+		parts.Go(func() { part(ctx) })
+	}
+	if a.cfg.Silence > 0 {
+		parts.Go(func() { a.watchOver(ctx) })
+	}
 	a.reviewAll(ctx)
 	a.close() // orders are held until their actors have ended
 	parts.Wait()
@@ -148,18 +206,17 @@ func (a *Agent) Run(ctx context.Context) error {
 	return nil
 }
 
-// begin takes up what runs already, before anything else is started or asked. Without the database
-// nothing is known, so it is waited for; false when ctx ended before.
-func (a *Agent) begin(ctx context.Context) bool {
+// insist does something at the beginning until it succeeds: without the database nothing is known.
+// False when ctx ended before.
+func (a *Agent) insist(ctx context.Context, failed string, do func(context.Context) error) bool {
 	for attempt := 0; ; attempt++ {
-		err := a.review(ctx, true)
+		err := do(ctx)
 		if err == nil {
-			a.endStrays(ctx)
 			return ctx.Err() == nil
 		}
 		pause := a.cfg.Backoff.Draw(attempt)
 		if ctx.Err() == nil {
-			a.log.Warn("the agent cannot read what it has to look after; it tries again", "in", pause, "error", err)
+			a.log.Warn(failed+"; it tries again", "in", pause, "error", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -169,90 +226,42 @@ func (a *Agent) begin(ctx context.Context) bool {
 	}
 }
 
-// reviewAll compares rows with what runs until ctx ends.
-func (a *Agent) reviewAll(ctx context.Context) {
-	ticker := time.NewTicker(a.cfg.ReviewEvery)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-		a.cutLogs()
-		if err := a.review(ctx, false); err != nil && ctx.Err() == nil {
-			a.log.Warn("the agent cannot compare what is wanted with what runs; it tries again", "in", a.cfg.ReviewEvery, "error", err)
-		}
-	}
-}
+// Adopted counts the processes that had outlived an agent and are looked after again, since this
+// one began.
+func (a *Agent) Adopted() uint64 { return a.adopted.Load() }
 
-// hold runs one order for as long as it holds it.
-func (a *Agent) hold(ctx context.Context, h *bus.Held) error {
-	o, err := decode[order](h.Assignment().Payload)
-	if err != nil {
-		a.log.Error("an order that cannot be read is dropped", "id", h.Assignment().ID, "error", err)
-		return h.Done()
-	}
-	row, err := a.cfg.Rows.registry.CollectorByID(ctx, o.ID)
-	switch {
-	case errors.Is(err, store.ErrNotFound), err == nil && row.Spec.Key() != o.Key:
-		a.log.Warn("an order of another database is dropped", "id", o.ID, "collector", o.Key)
-		return errors.Join(h.Answer(encode(answer{Failed: "its record is gone"})), h.Done())
-	case err != nil:
-		return err // it comes back in a moment
-	}
-	x := a.engage(ctx, row, nil, o.First && !h.Redelivered())
-	if x == nil {
-		return nil // we are ending, and the next agent gets it
-	}
-	select {
-	case <-x.launched:
-		if err := h.Answer(encode(x.firstWords())); err != nil {
-			a.log.Warn("an order could not be answered", "id", o.ID, "error", err)
-		}
-	case <-x.ended:
-	case <-ctx.Done():
-	}
-	select {
-	case <-x.ended:
-	case <-ctx.Done():
-		switch cause := context.Cause(ctx); {
-		case errors.Is(cause, bus.ErrWithdrawn):
-			return nil // the same collector is ordered anew: the actor goes on, under the new order
-		case errors.Is(cause, bus.ErrLost):
-			x.lose()
-		}
-		<-x.ended // the order must not go to another agent while the process runs
-	}
-	if x.over {
-		return h.Done()
-	}
-	return nil
-}
+// OrphansRefused counts the times that a process was found which could not be verified, and so was
+// neither adopted nor signalled, nor started a second time.
+func (a *Agent) OrphansRefused() uint64 { return a.refused.Load() }
 
-// engage gives the actor of a row, and begins one where there is none, with a process that was
-// adopted or nil. nil when the agent is ending.
-func (a *Agent) engage(ctx context.Context, row collector.Record, adopted *proc.Process, first bool) *actor {
+// engage gives the actor of a row, and begins one where there is none. nil when the agent is ending;
+// errFull when it looks after as many as it may, and this one has no process yet.
+func (a *Agent) engage(ctx context.Context, task task) (*actor, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if x := a.actors[row.ID]; x != nil || a.closing {
-		if adopted != nil {
-			adopted.Close()
-		}
-		return x
+	x, err := a.actors[task.row.ID], error(nil)
+	if x == nil && a.cfg.MaxCollectors > 0 && len(a.actors) >= a.cfg.MaxCollectors && task.found == nil {
+		err = errFull
 	}
-	x := newActor(a, row, adopted, first)
-	a.actors[row.ID] = x
+	if x != nil || a.closing || err != nil {
+		if task.found != nil {
+			task.found.Close()
+		}
+		return x, err
+	}
+	x = newActor(a, task)
+	a.actors[task.row.ID] = x
 	// The actor outlives the order that began it; it ends with the agent.
 	ctx = context.WithoutCancel(ctx)
 	a.acting.Go(func() {
 		x.run(ctx)
 		a.mu.Lock()
 		defer a.mu.Unlock()
-		delete(a.actors, row.ID)
+		delete(a.actors, task.row.ID)
 		close(x.ended)
+		a.room.publish()
 	})
-	return x
+	return x, nil
 }
 
 // close ends all actors.
@@ -260,6 +269,7 @@ func (a *Agent) close() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.closing = true
+	a.cease()
 	for _, x := range a.actors {
 		x.close()
 	}
@@ -276,38 +286,18 @@ func (a *Agent) all() []*actor {
 	return list
 }
 
-// list tells what all actors look after, at this moment.
-func (a *Agent) list() []running {
-	actors := a.all()
-	list := make([]running, len(actors))
-	for i, x := range actors {
-		list[i] = x.report()
-	}
-	return list
-}
-
 func (a *Agent) actor(id int64) *actor {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.actors[id]
 }
 
-// obey answers a command.
-func (a *Agent) obey(ctx context.Context, payload []byte) []byte {
-	c, err := decode[command](payload)
-	if err != nil {
-		a.log.Warn("a command could not be read", "error", err)
-		return encode(reply{Outcome: outcomeFailed, Failed: err.Error()})
+// register notes whose run is whose, for beats. former and next may be empty.
+func (a *Agent) register(x *actor, former, next string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.runs, former)
+	if next != "" {
+		a.runs[next] = x
 	}
-	switch c.Op {
-	case opList:
-		return encode(reply{Runs: a.list()})
-	case opStop:
-		x := a.actor(c.ID)
-		if x == nil {
-			return encode(reply{Outcome: outcomeUnknown})
-		}
-		return encode(x.stop(ctx, c.PID))
-	}
-	return encode(reply{Outcome: outcomeFailed, Failed: fmt.Sprintf("the agent knows no command %.40q", c.Op)})
 }

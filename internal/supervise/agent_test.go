@@ -1,10 +1,7 @@
 package supervise
 
 import (
-	"errors"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -257,21 +254,7 @@ func TestCollectorThatMovedToAnotherAgentIsLeftToIt(t *testing.T) {
 func TestKilledAgentsCollectorsAreAdoptedUnderTheirPIDs(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	agent := exec.Command(os.Args[0])
-	agent.Env = []string{"SUPERVISE_TEST_COLLECTOR=AGENT", "SUPERVISE_TEST_DIR=" + filepath.Join(s.dir, "x")}
-	agent.Stdout, agent.Stderr = t.Output(), t.Output()
-	if err := agent.Start(); err != nil {
-		t.Fatal(err)
-	}
-	killed := false
-	end := func() {
-		if !killed {
-			killed = true
-			_ = agent.Process.Kill()
-			_ = agent.Wait() // killed
-		}
-	}
-	defer end()
+	end := process(t, "AGENT", s.dir)
 	chatty, quiet := s.start("CHATTY"), s.start("QUIET")
 	end()
 	for _, row := range []collector.Record{chatty, quiet} {
@@ -301,15 +284,6 @@ func TestKilledAgentsCollectorsAreAdoptedUnderTheirPIDs(t *testing.T) {
 	})
 }
 
-// agentProcess is an agent in a process of its own, on the site whose directory this is.
-func agentProcess(dir string) {
-	if err := runAgentProcess(dir); err != nil {
-		_, _ = os.Stdout.WriteString(err.Error() + "\n")
-		os.Exit(9)
-	}
-	os.Exit(0)
-}
-
 func TestStartAndStopLeakNoDescriptor(t *testing.T) {
 	s := newSite(t)
 	s.runAgent(nil)
@@ -333,36 +307,8 @@ func TestStartAndStopLeakNoDescriptor(t *testing.T) {
 	}
 	cycle()
 	before := descriptors()
-	for range 200 {
+	for range 100 {
 		cycle()
 	}
 	s.until("the descriptors are "+strconv.Itoa(before)+" again", func() bool { return descriptors() <= before })
-}
-
-func TestLogIsCutAndItsWriterGoesOn(t *testing.T) {
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "a.log")
-	if err := cutLog(path, 10, 4); err != nil {
-		t.Errorf("a missing log: %v", err)
-	}
-	writer, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer writer.Close()
-	for _, step := range []struct{ write, want, former string }{
-		{"0123456789", "0123456789", ""}, {"abc", "", "9abc"}, {"next", "next", "9abc"},
-	} {
-		if _, err := writer.WriteString(step.write); err != nil {
-			t.Fatal(err)
-		}
-		if err := cutLog(path, 10, 4); err != nil {
-			t.Fatal(err)
-		}
-		got, err := os.ReadFile(path)
-		former, missing := os.ReadFile(path + ".1")
-		if err != nil || string(got) != step.want || string(former) != step.former || errors.Is(missing, os.ErrNotExist) != (step.former == "") {
-			t.Errorf("after %q: %q and %q", step.write, got, former)
-		}
-	}
 }

@@ -65,3 +65,13 @@ func hundred(b *testing.B) *site {
 	starting.Wait()
 	return s
 }
+
+// BenchmarkMeasureOne measures one measurement of what a process uses.
+func BenchmarkMeasureOne(b *testing.B) {
+	s := newSite(b)
+	agent, _ := s.runAgent(nil)
+	row := s.start("QUIET")
+	for b.Loop() {
+		agent.measureOne(agent.actor(row.ID))
+	}
+}

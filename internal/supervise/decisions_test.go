@@ -37,6 +37,22 @@ func TestRestartBacksOffToACapAndNeverGivesUp(t *testing.T) {
 			t.Errorf("%s: it is not started again", exit)
 		}
 	}
+	healthy.fruitless = true
+	if next := nextRestart(failures, healthy, 2*time.Minute, policy, 0.5); next.after != time.Minute || next.failures != failures+1 {
+		t.Errorf("after a long life that brought nothing: %+v", next)
+	}
+	banned := life{exit: proc.Exit{Known: true, Code: exitTempFail}, wait: time.Hour}
+	if next := nextRestart(3, banned, 2*time.Minute, policy, 0.5); next.never || next.after != time.Hour || next.failures != 4 {
+		t.Errorf("after a ban: %+v", next)
+	}
+	banned.wait = 10000 * time.Hour
+	if next := nextRestart(3, banned, 2*time.Minute, policy, 0.5); next.after != longestWait {
+		t.Errorf("after a ban without end: %+v", next)
+	}
+	banned.wait = 0
+	if next := nextRestart(3, banned, 2*time.Minute, policy, 0.5); next.after != 4*time.Second {
+		t.Errorf("after a ban that is over: %+v", next)
+	}
 	if !nextRestart(0, life{exit: proc.Exit{Known: true, Code: exitConfig}, lasted: time.Hour}, time.Minute, policy, 0.5).never {
 		t.Error("a wrong configuration is tried again")
 	}
@@ -51,6 +67,49 @@ func TestLifeIsToldInWords(t *testing.T) {
 	long := shorten(strings.Repeat("ñ", maxWords))
 	if len(long) > maxWords+len("…") || !strings.HasSuffix(long, "ñ…") {
 		t.Errorf("%d bytes: …%q", len(long), long[len(long)-10:])
+	}
+}
+
+func TestDefaultsTellAHealthyLifeFromAPause(t *testing.T) {
+	t.Parallel()
+	for _, cfg := range []AgentConfig{{}, {Backoff: backoff.Policy{First: time.Second, Cap: time.Hour, Jitter: 0.2}}, {Healthy: time.Second}} {
+		got := NewAgent(cfg).cfg
+		if longest := got.Backoff.Delay(100, 1); got.Healthy <= longest {
+			t.Errorf("%s is healthy, after a pause of %s", got.Healthy, longest)
+		}
+	}
+}
+
+func TestWaitEndsWithTheLatestTimeThatWasNamed(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	for want, until := range map[time.Duration][]time.Time{
+		0:           {{}, now.Add(-time.Hour)},
+		time.Minute: {now.Add(time.Minute), {}, now.Add(time.Second)},
+	} {
+		if got := waitOf(now, until...); got != want {
+			t.Errorf("%s instead of %s", got, want)
+		}
+	}
+}
+
+func TestListOfVeryManyFitsIntoAMessage(t *testing.T) {
+	t.Parallel()
+	many := reply{Runs: make([]running, 5000)}
+	for i := range many.Runs {
+		many.Runs[i] = running{ID: int64(i), PID: 30000 + i, Uptime: time.Duration(i) * time.Second, Vitals: collector.Vitals{
+			Phase: collector.PhaseLive, Beat: collector.Beat{RunID: "RUN", Phase: collector.PhaseLive, Candles: uint64(i)}, RSS: int64(i) << 20,
+		}}
+	}
+	payload := encode(many)
+	if len(payload) > maxWire {
+		t.Fatalf("it has %d bytes", len(payload))
+	}
+	if again, err := decode[reply](payload); err != nil || len(again.Runs) != 5000 || again.Runs[4999] != many.Runs[4999] {
+		t.Errorf("%+v, %v", again.Runs[4999], err)
+	}
+	if _, err := decode[reply](payload[:len(payload)-9]); err == nil {
+		t.Error("a part of it is read")
 	}
 }
 
@@ -161,6 +220,8 @@ func FuzzDecode(f *testing.F) {
 	f.Add(encode(answer{Failed: "why"}))
 	f.Add(encode(command{Op: opStop, ID: 7, PID: 8}))
 	f.Add(encode(reply{Outcome: outcomeStopped, Runs: []running{{ID: 1, PID: 2, Uptime: 3 * time.Millisecond}}}))
+	f.Add(encode(reply{Runs: make([]running, 5000)}))
+	f.Add([]byte{0x1f, 0x8b, 8})
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		if o, err := decode[order](payload); err == nil {
 			if again, err := decode[order](encode(o)); err != nil || again != o {

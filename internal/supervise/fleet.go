@@ -18,9 +18,10 @@ import (
 
 const (
 	startTimeout = 10 * time.Second // for an agent to take an order and start the process
+	startTries   = 5                // while what is in the way gives way itself
 	winnerWait   = 5 * time.Second  // for the PID of a collector that is just being started
-	tidyTimeout  = 5 * time.Second  // for cleaning up behind a start that failed
-	reviewEvery  = time.Minute      // how often wishes are compared with orders
+	winnerLook   = 50 * time.Millisecond
+	tidyTimeout  = 5 * time.Second // for cleaning up behind a start that failed
 )
 
 // Catalogue knows the symbols of the exchanges, those that do not trade now included. Its errors are
@@ -29,7 +30,8 @@ type Catalogue interface {
 	Symbols(ctx context.Context, exchange string) ([]string, error)
 }
 
-// FleetConfig is what a Fleet needs. Rows, Queue, Catalogue, Processes and HostName are required.
+// FleetConfig is what a Fleet needs. Rows, Queue, Catalogue, Processes and HostName are required; for
+// Cleanup Rows is enough.
 type FleetConfig struct {
 	Rows      *Rows // shared with the Agent of the same process, if there is one
 	Queue     Queue
@@ -39,15 +41,33 @@ type FleetConfig struct {
 	// Local is the Agent of the same process, which is asked without the bus; nil when there is none.
 	Local    *Agent
 	Versions store.Versions // tells whether the records must be read again; nil: they are read each time
-	Logger   *slog.Logger
+	// Leases tell which other installations on the same database live: what one of them looks after is
+	// not ordered from others, and what a dead one left behind is. nil: there are no others.
+	Leases store.Leases
+	Lives  store.Lives // how earlier processes ended; nil: nobody keeps that
+	Logger *slog.Logger
 	// StartTimeout is how long an agent may take to start a process; 0 is 10 s.
 	StartTimeout time.Duration
+	// StopPatience is how long a stop waits for an agent that cannot be asked, and reads in the
+	// database what is wanted. It must exceed the agents' grace; 0 is 20 s.
+	StopPatience time.Duration
+	// LeaseDoubt is for how long a lease must have been seen run out before its installation is taken
+	// for dead. It must exceed the time between two renewals; 0 is 6 s, a negative one is none.
+	LeaseDoubt time.Duration
+	// ReviewEvery is how often it is looked whether wishes have changed; 0 is 2 s.
+	ReviewEvery time.Duration
 }
 
 // Fleet starts, lists and stops collectors, wherever they run. Its methods are safe for concurrent
 // use; errors are *problem.Error.
 type Fleet struct {
-	cfg FleetConfig
+	cfg    FleetConfig
+	self   proc.Identity // of this process
+	active *view         // rows that are running or failing
+	wishes *view         // all rows that are not history
+	others *correspondents
+	tenure *tenure
+	rooms  sync.Pool // of *[]running: what the agents said before, to be written over
 
 	mu       sync.Mutex
 	starting map[int64]chan struct{} // starts under way, by row; closed when they are over
@@ -61,7 +81,22 @@ func NewFleet(cfg FleetConfig) *Fleet {
 	if cfg.StartTimeout <= 0 {
 		cfg.StartTimeout = startTimeout
 	}
-	return &Fleet{cfg: cfg, starting: make(map[int64]chan struct{})}
+	if cfg.StopPatience <= 0 {
+		cfg.StopPatience = stopPatience
+	}
+	if cfg.ReviewEvery <= 0 {
+		cfg.ReviewEvery = reviewEvery
+	}
+	var self proc.Identity
+	if cfg.Processes != nil { // the clean-up alone needs none
+		self = cfg.Processes.Self("")
+	}
+	return &Fleet{
+		cfg: cfg, self: self, starting: make(map[int64]chan struct{}), others: newCorrespondents(),
+		active: newView(cfg.Rows.registry, cfg.Versions, collector.Running, collector.Failed),
+		wishes: newView(cfg.Rows.registry, cfg.Versions),
+		tenure: newTenure(cfg.Leases, cfg.LeaseDoubt),
+	}
 }
 
 // Start starts a collector and returns when its process runs. The wish is stored before: of any
@@ -73,17 +108,37 @@ func (f *Fleet) Start(ctx context.Context, spec collector.Spec) (collector.Recor
 	if err != nil {
 		return collector.Record{}, err
 	}
-	row, over, err := f.create(ctx, spec, symbols)
+	for try := 1; ; try++ {
+		row, err := f.attempt(ctx, spec, symbols)
+		var exists *store.ExistsError
+		if !errors.As(err, &exists) {
+			return row, err
+		}
+		winner := f.settle(ctx, exists.Record)
+		// What was in the way under another selector may have given way itself.
+		if winner.Wanted || winner.PID != 0 || winner.Spec.Key() == spec.Key() || try == startTries {
+			return collector.Record{}, conflict(spec, winner)
+		}
+	}
+}
+
+// attempt starts a collector, unless another one is in its way (a *store.ExistsError).
+func (f *Fleet) attempt(ctx context.Context, spec collector.Spec, symbols []string) (collector.Record, error) {
+	row, seen, over, err := f.create(ctx, spec, symbols)
 	var exists *store.ExistsError
 	if errors.As(err, &exists) {
-		return collector.Record{}, f.conflict(ctx, spec, exists.Record)
-	}
-	if err != nil {
+		return collector.Record{}, exists
+	} else if err != nil {
 		return collector.Record{}, known(err)
 	}
 	defer over()
 	// From here on the caller's patience does not count: half a start is none.
 	ctx = context.WithoutCancel(ctx)
+	if err := f.contend(ctx, row, symbols, seen); errors.As(err, &exists) {
+		return collector.Record{}, exists
+	} else if err != nil {
+		return collector.Record{}, f.giveUp(ctx, row, "whether another start is in its way could not be found out", err)
+	}
 	awaiting, cancel := context.WithTimeout(ctx, f.cfg.StartTimeout)
 	defer cancel()
 	said, err := f.order(awaiting, row)
@@ -93,7 +148,7 @@ func (f *Fleet) Start(ctx context.Context, spec collector.Spec) (collector.Recor
 	case err != nil:
 		return collector.Record{}, f.giveUp(ctx, row, "it could not be handed to an agent", err)
 	case said.Failed != "":
-		return collector.Record{}, f.giveUp(ctx, row, said.Failed, nil)
+		return collector.Record{}, f.giveUp(ctx, row, said.Failed, said.failure())
 	}
 	started, err := f.cfg.Rows.registry.CollectorByID(ctx, row.ID)
 	if err != nil {
@@ -129,27 +184,27 @@ func (f *Fleet) resolve(ctx context.Context, spec *collector.Spec) ([]string, er
 	return followed, nil
 }
 
-// create stores the wish, unless a wanted collector is in the way (a *store.ExistsError). over must be
-// called when the start has ended. Two veladores on one database are kept apart by the key only.
-func (f *Fleet) create(ctx context.Context, spec collector.Spec, symbols []string) (row collector.Record, over func(), err error) {
+// create stores the wish, unless a wanted collector is in the way (a *store.ExistsError). seen is the
+// version of the registry in which none was. over must be called when the start has ended.
+func (f *Fleet) create(ctx context.Context, spec collector.Spec, symbols []string) (row collector.Record, seen int64, over func(), err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	rows, err := f.cfg.Rows.registry.Collectors(ctx)
+	rec, err := f.wishes.read(ctx)
 	if err != nil {
-		return row, nil, err
+		return row, 0, nil, err
 	}
-	if other, found := inTheWay(rows, spec, symbols); found {
-		return row, nil, &store.ExistsError{Record: other}
+	if other, found := inTheWay(rec.rows, spec, symbols); found {
+		return row, 0, nil, &store.ExistsError{Record: other}
 	}
 	row, err = f.cfg.Rows.registry.CreateCollector(ctx, collector.Record{
 		Spec: spec, Wanted: true, Status: collector.Running, StartedAt: stored(time.Now()),
 	})
 	if err != nil {
-		return row, nil, err
+		return row, 0, nil, err
 	}
 	ended := make(chan struct{})
 	f.starting[row.ID] = ended
-	return row, func() {
+	return row, rec.version, func() {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		delete(f.starting, row.ID)
@@ -208,16 +263,15 @@ func (f *Fleet) giveUp(ctx context.Context, row collector.Record, why string, ca
 		"symbol", row.Spec.Selector, "timeframe", row.Spec.Timeframe.String(), "detail", why)
 }
 
-// conflict answers a start whose series is collected already, with the PID that does it. If that one
-// is just being started, its PID is waited for.
-func (f *Fleet) conflict(ctx context.Context, spec collector.Spec, other collector.Record) error {
+// settle waits, if a collector is just being started, until it has a PID, or will not get one.
+func (f *Fleet) settle(ctx context.Context, other collector.Record) collector.Record {
 	ctx, cancel := context.WithTimeout(ctx, winnerWait)
 	defer cancel()
 	for other.PID == 0 && other.Wanted {
 		f.mu.Lock()
 		ended := f.starting[other.ID]
 		f.mu.Unlock()
-		look := time.NewTimer(50 * time.Millisecond) // a start of another server is not announced here
+		look := time.NewTimer(winnerLook) // a start of another server is not announced here
 		select {
 		case <-ended:
 		case <-look.C:
@@ -225,15 +279,20 @@ func (f *Fleet) conflict(ctx context.Context, spec collector.Spec, other collect
 		}
 		look.Stop()
 		if ctx.Err() != nil {
-			break
+			return other
 		}
 		row, err := f.cfg.Rows.registry.CollectorByID(ctx, other.ID)
 		if err != nil {
 			f.cfg.Logger.Warn("the record of a collector that is being started could not be read", "id", other.ID, "error", err)
-			break
+			return other
 		}
 		other = row
 	}
+	return other
+}
+
+// conflict answers a start whose series is collected already, with the PID that does it.
+func conflict(spec collector.Spec, other collector.Record) error {
 	if other.PID == 0 && !other.Wanted {
 		return problem.New(problem.Unavailable, problem.CodeCollectorFailed, nil,
 			"The collector for {symbol} on timeframe {timeframe} could not be started: {detail}.",
@@ -243,15 +302,6 @@ func (f *Fleet) conflict(ctx context.Context, spec collector.Spec, other collect
 	return problem.New(problem.Conflict, problem.CodeAlreadyRunning, nil,
 		"A collector is running already for {symbol} on timeframe {timeframe}: PID {pid}. Stop it first.",
 		"symbol", spec.Selector, "timeframe", spec.Timeframe.String(), "pid", strconv.Itoa(other.PID), "id", assignmentID(other.ID))
-}
-
-// Collector gives one record, dead or alive.
-func (f *Fleet) Collector(ctx context.Context, id int64) (collector.Record, error) {
-	row, err := f.cfg.Rows.registry.CollectorByID(ctx, id)
-	if errors.Is(err, store.ErrNotFound) {
-		return row, notFound(err)
-	}
-	return row, known(err)
 }
 
 // Cleanup removes the rows of collectors that stopped longer than olderThan ago, and tells how many.
@@ -282,47 +332,6 @@ func (f *Fleet) Cleanup(ctx context.Context, olderThan time.Duration) (int64, er
 	}
 	n, err := f.cfg.Rows.registry.DeleteStoppedCollectors(ctx, before)
 	return n, known(err)
-}
-
-// Run compares the wishes with the orders on the bus, at once and every minute, and gives each wanted
-// collector that has no order a new one. It returns when ctx ends.
-func (f *Fleet) Run(ctx context.Context) error {
-	ticker := time.NewTicker(reviewEvery)
-	defer ticker.Stop()
-	for {
-		if err := f.review(ctx); err != nil && ctx.Err() == nil {
-			f.cfg.Logger.Warn("wanted collectors could not be compared with what is ordered; it is tried again", "in", reviewEvery, "error", err)
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-ticker.C:
-		}
-	}
-}
-
-func (f *Fleet) review(ctx context.Context) error {
-	rows, err := f.cfg.Rows.registry.Collectors(ctx)
-	if err != nil {
-		return err
-	}
-	outstanding, err := f.cfg.Queue.OutstandingAssignments(ctx)
-	if err != nil {
-		return err
-	}
-	for _, row := range unassigned(rows, outstanding, f.isStarting) {
-		f.cfg.Logger.Info("a wanted collector is ordered again", "id", row.ID, "collector", row.Spec.Key())
-		if err := f.cfg.Queue.Assign(ctx, assignment(row, false)); err != nil && !errors.Is(err, bus.ErrAssigned) {
-			return err
-		}
-	}
-	return nil
-}
-
-func (f *Fleet) isStarting(id int64) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.starting[id] != nil
 }
 
 // known gives an error a meaning, if it has none yet.

@@ -202,27 +202,25 @@ func TestStopOfAStrangersPIDLeavesTheStrangerAlone(t *testing.T) {
 	livesOn()
 	// After a crash, the row's PID has gone to the stranger.
 	end()
-	recycled := s.row(row.ID)
-	recycled.PID, recycled.Status, recycled.StoppedAt = stranger.Process.Pid, collector.Running, time.Time{}
-	if err := s.registry.UpdateCollector(within(t), recycled); err != nil {
-		t.Fatal(err)
+	recycle := func() {
+		t.Helper()
+		s.change(row.ID, func(r *collector.Record) {
+			r.PID, r.Status, r.StoppedAt = stranger.Process.Pid, collector.Running, time.Time{}
+		})
 	}
+	recycle()
 	if live := s.status(); len(live) != 0 {
 		t.Errorf("the stranger is listed: %+v", live)
 	}
 	if got := s.row(row.ID); got.Status != collector.Stopped || !got.Wanted {
 		t.Errorf("the row of the dead is %+v", got)
 	}
-	if err := s.registry.UpdateCollector(within(t), recycled); err != nil {
-		t.Fatal(err)
-	}
+	recycle()
 	_, err = s.fleet.Stop(within(t), collector.Ref{PID: stranger.Process.Pid})
 	wantProblem(t, err, problem.NotFound, problem.CodeCollectorNotFound)
 	livesOn()
 	// The agent that comes back resumes the collector, and leaves the stranger alone too.
-	if err := s.registry.UpdateCollector(within(t), recycled); err != nil {
-		t.Fatal(err)
-	}
+	recycle()
 	s.runAgent(nil)
 	resumed := s.untilRow(row.ID, "it is resumed", func(r collector.Record) bool {
 		return r.PID != 0 && r.PID != stranger.Process.Pid && r.Status == collector.Running
@@ -302,6 +300,7 @@ func TestStopWithTheAgentAwayIsFinishedWhenItIsBack(t *testing.T) {
 	if live := s.status(); len(live) != 1 || live[0].PID != row.PID {
 		t.Errorf("without an agent: %+v", live)
 	}
+	s.fleet.cfg.StopPatience = 50 * time.Millisecond
 	_, err := s.fleet.Stop(within(t), collector.Ref{PID: row.PID})
 	wantProblem(t, err, problem.Unavailable, problem.CodeStopFailed)
 	if got := s.row(row.ID); got.Wanted || got.Status != collector.Running || !alive(row) {
@@ -333,7 +332,7 @@ func TestCleanupKeepsWhatIsWanted(t *testing.T) {
 		}
 		ids = append(ids, row.ID)
 	}
-	n, err := s.fleet.Cleanup(within(t), 7*24*time.Hour)
+	n, err := NewFleet(FleetConfig{Rows: s.rows}).Cleanup(within(t), 7*24*time.Hour)
 	if err != nil || n != 1 {
 		t.Errorf("%d removed, error %v", n, err)
 	}

@@ -1,96 +1,242 @@
 package supervise
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
-	"velador/internal/bus"
 	"velador/internal/collector"
-	"velador/internal/problem"
 	"velador/internal/proc"
 	"velador/internal/store"
 )
 
 const (
-	listTimeout = 2 * time.Second // for an agent to say what it looks after
-	stopTimeout = 45 * time.Second
-	stopsAtOnce = 64
+	closesAtOnce = 8    // rows that are closed side by side
+	maxLives     = 1000 // that are given at once
+	someLives    = 20   // that are given when nobody says how many
 )
 
 // Status lists the collectors whose process runs at this moment, oldest first. Rows whose process is
 // gone, and which no agent is about to start again, become stopped as a side effect; what is wanted
 // of them is resumed by the next review. Processes on a machine whose agent does not answer cannot
-// be seen: they are left out, and their rows are left as they are.
+// be seen: they are left out, and their rows are left as they are until the lease of that
+// installation has run out.
 func (f *Fleet) Status(ctx context.Context) ([]collector.Live, error) {
-	rows, err := f.cfg.Rows.registry.Collectors(ctx, collector.Running, collector.Failed)
+	rec, err := f.active.read(ctx)
 	if err != nil {
 		return nil, known(err)
 	}
-	reports := f.ask(ctx, rows)
-	live := make([]collector.Live, 0, len(rows))
-	now := time.Now()
-	for _, row := range rows {
-		report, answered := reports[row.Instance]
-		one, mine := report[row.ID]
-		switch {
-		case mine && one.PID == 0: // dead, and about to be started again
-		case mine:
-			if one.PID != row.PID { // the row trails behind
-				row.PID, row.StartedAt = one.PID, stored(now.Add(-one.Uptime))
-			}
-			live = append(live, collector.Live{Record: row, Uptime: one.Uptime, Vitals: one.Vitals})
-		case row.PID == 0: // it is being started, or has never been
-		case row.Host == f.cfg.HostName:
-			if age, verdict := f.look(row); verdict == proc.Same {
-				live = append(live, collector.Live{Record: row, Uptime: age})
-			} else if verdict == proc.Gone {
-				f.markStopped(ctx, row)
-			}
-		case answered:
-			f.markStopped(ctx, row)
-		}
-	}
-	return live, nil
+	live, strays := f.survey(ctx, rec, false)
+	return f.addStrays(ctx, live, strays), nil
 }
 
-// ask asks all agents that rows name, side by side, what they look after. Who does not answer is
-// missing in the result.
-func (f *Fleet) ask(ctx context.Context, rows []collector.Record) map[string]map[int64]running {
-	ctx, cancel := context.WithTimeout(ctx, listTimeout)
-	defer cancel()
-	var instances []string
-	for _, row := range rows {
-		if row.Instance != "" && !slices.Contains(instances, row.Instance) {
-			instances = append(instances, row.Instance)
-		}
+// All lists the collectors that are not history, oldest first: those of Status, and those that are
+// wanted and have no process at this moment, with an Uptime of 0 and the phase in Vitals. The side
+// effect is that of Status.
+func (f *Fleet) All(ctx context.Context) ([]collector.Live, error) {
+	rec, err := f.wishes.read(ctx)
+	if err != nil {
+		return nil, known(err)
 	}
-	reports := make(map[string]map[int64]running, len(instances))
-	var mu sync.Mutex
-	var asking sync.WaitGroup
-	for _, instance := range instances {
-		asking.Go(func() {
-			said, err := f.command(ctx, instance, command{Op: opList})
-			if err != nil {
-				f.cfg.Logger.Debug("an agent does not say what it runs", "agent", instance, "error", err)
-				return
+	live, strays := f.survey(ctx, rec, true)
+	return f.addStrays(ctx, live, strays), nil
+}
+
+// Look gives one collector, dead or alive, as it is at this moment.
+func (f *Fleet) Look(ctx context.Context, id int64) (collector.Live, error) {
+	row, err := f.Collector(ctx, id)
+	if err != nil {
+		return collector.Live{}, err
+	}
+	if row.Over() {
+		return idle(row), nil
+	}
+	seen, _ := f.survey(ctx, newRecords([]collector.Record{row}, 0), true)
+	return seen[0], nil
+}
+
+// Collector gives one record, dead or alive.
+func (f *Fleet) Collector(ctx context.Context, id int64) (collector.Record, error) {
+	row, err := f.cfg.Rows.registry.CollectorByID(ctx, id)
+	if errors.Is(err, store.ErrNotFound) {
+		return row, notFound(err)
+	}
+	return row, known(err)
+}
+
+// Lives gives how the newest lives of a collector ended, newest first: at most limit of them (20 when
+// it is not positive, never more than 1,000).
+func (f *Fleet) Lives(ctx context.Context, id int64, limit int) ([]collector.Life, error) {
+	if _, err := f.Collector(ctx, id); err != nil {
+		return nil, err
+	}
+	if f.cfg.Lives == nil {
+		return nil, nil
+	}
+	if limit <= 0 {
+		limit = someLives
+	}
+	lives, err := f.cfg.Lives.Lives(ctx, id, min(limit, maxLives))
+	return lives, known(err)
+}
+
+// survey says what the rows are doing at this moment: with all each of them, else those whose process
+// runs. Only rows that nobody looks after cost more than a glance at what the agents say. strays are
+// processes that belong to none of the rows.
+func (f *Fleet) survey(ctx context.Context, rec *records, all bool) (live []collector.Live, strays []running) {
+	room, _ := f.rooms.Get().(*[]running)
+	if room == nil {
+		room = new([]running)
+	}
+	heard := f.hear(ctx, rec, *room)
+	defer func() {
+		*room = heard.runs
+		f.rooms.Put(room)
+	}()
+	unheard := f.inspect(ctx, rec, &heard)
+	live = make([]collector.Live, 0, len(rec.rows))
+	now := time.Now()
+	for i := range rec.rows {
+		said := heard.said(i)
+		if said != nil && said.PID != 0 {
+			live = live[:len(live)+1]
+			recount(&live[len(live)-1], &rec.rows[i], said, now)
+			continue
+		}
+		one, inspected := unheard[i]
+		switch {
+		case !all && one.Uptime == 0:
+			continue
+		case !inspected:
+			one = idle(rec.rows[i])
+			if said != nil && said.Vitals.Phase != "" {
+				one.Vitals = said.Vitals
 			}
-			report := make(map[int64]running, len(said.Runs))
-			for _, one := range said.Runs {
-				report[one.ID] = one
-			}
+		}
+		live = append(live, one)
+	}
+	return live, heard.strays
+}
+
+// recount puts together what the row and the agent say.
+func recount(one *collector.Live, row *collector.Record, said *running, now time.Time) {
+	one.Record, one.Uptime, one.Vitals = *row, said.Uptime, said.Vitals
+	if said.PID != row.PID { // the row trails behind
+		one.PID, one.StartedAt = said.PID, stored(now.Add(-said.Uptime))
+	}
+	if row.Status == collector.Stopped {
+		one.Status, one.StoppedAt = collector.Running, time.Time{}
+	}
+}
+
+// addStrays adds what agents run under rows that were read as stopped, or have just been made.
+func (f *Fleet) addStrays(ctx context.Context, live []collector.Live, strays []running) []collector.Live {
+	sorted := true
+	for i := range strays {
+		said := &strays[i]
+		if said.PID == 0 {
+			continue
+		}
+		row, err := f.cfg.Rows.registry.CollectorByID(ctx, said.ID)
+		if err != nil || row.Over() {
+			continue
+		}
+		var one collector.Live
+		recount(&one, &row, said, time.Now())
+		live, sorted = append(live, one), false
+	}
+	if !sorted {
+		slices.SortFunc(live, func(a, b collector.Live) int { return cmp.Compare(a.ID, b.ID) })
+	}
+	return live
+}
+
+// idle describes a collector of which no process is known.
+func idle(row collector.Record) collector.Live {
+	one := collector.Live{Record: row}
+	one.Vitals.Phase = one.Phase()
+	if !row.Wanted && !row.Over() {
+		one.Vitals.Phase = collector.PhaseStopping
+	}
+	return one
+}
+
+// inspect finds out about the rows with a process that no agent mentions, and closes those whose
+// process is gone. What it finds is given by the position of the row; who runs has an Uptime.
+func (f *Fleet) inspect(ctx context.Context, rec *records, heard *hearing) map[int]collector.Live {
+	var (
+		found   map[int]collector.Live
+		mu      sync.Mutex
+		closing errgroup.Group
+	)
+	closing.SetLimit(closesAtOnce)
+	for i := range rec.rows {
+		row := &rec.rows[i]
+		if heard.of[i] != 0 || row.PID == 0 || row.Status == collector.Stopped {
+			continue
+		}
+		if found == nil {
+			found = make(map[int]collector.Live)
+		}
+		one := idle(*row)
+		if one.Vitals.Phase == collector.PhaseStarting {
+			one.Vitals.Phase = collector.PhaseStale // a process that nobody hears
+		}
+		age, verdict := f.assess(ctx, *row, slices.Contains(heard.answered, row.Instance))
+		if verdict == proc.Same {
+			one.Uptime = max(age, 1)
+		}
+		mu.Lock()
+		found[i] = one
+		mu.Unlock()
+		if verdict != proc.Gone {
+			continue
+		}
+		closing.Go(func() error {
+			closed := f.markStopped(ctx, *row)
 			mu.Lock()
 			defer mu.Unlock()
-			reports[instance] = report
+			found[i] = idle(closed)
+			return nil
 		})
 	}
-	asking.Wait()
-	return reports
+	_ = closing.Wait() // they report no error
+	return found
+}
+
+// assess says what became of the process of a row that no agent looks after. What ran under our kernel
+// and in our PID namespace can be looked at; of other machines and containers their own agent knows.
+// That nothing runs any more counts only when the row's installation is dead, by its lease, or has
+// said so: else it is about to start it again, or knows more than the row.
+func (f *Fleet) assess(ctx context.Context, row collector.Record, answered bool) (age time.Duration, verdict proc.Verdict) {
+	ours, neighbour := f.isLocal(row.Instance), f.isNeighbour(row)
+	if ours || neighbour {
+		age, verdict = f.look(row)
+		if ours || verdict != proc.Gone || f.cfg.Leases == nil {
+			return age, verdict
+		}
+	}
+	if answered {
+		return 0, proc.Gone
+	}
+	over, err := f.tenure.over(ctx, row.Instance)
+	if err != nil {
+		f.cfg.Logger.Debug("whether an installation lives cannot be told", "agent", row.Instance, "error", err)
+	}
+	if over {
+		return 0, proc.Gone
+	}
+	return 0, proc.Unverifiable
+}
+
+// isNeighbour tells whether a row's process ran under this kernel, in this PID namespace.
+func (f *Fleet) isNeighbour(row collector.Record) bool {
+	return f.self.BootID != "" && f.self.Namespace != "" && row.BootID == f.self.BootID && row.Namespace == f.self.Namespace
 }
 
 // look verifies a process of this machine.
@@ -106,187 +252,25 @@ func (f *Fleet) look(row collector.Record) (age time.Duration, verdict proc.Verd
 	return age, verdict
 }
 
-// markStopped notes that a process is gone, unless the row has gone on meanwhile.
-func (f *Fleet) markStopped(ctx context.Context, seen collector.Record) {
-	_, err := f.cfg.Rows.change(ctx, seen.ID, func(r *collector.Record) error {
+// markStopped notes that a process is gone, unless the row has gone on meanwhile, and gives the row
+// as it is then.
+func (f *Fleet) markStopped(ctx context.Context, seen collector.Record) collector.Record {
+	now, err := f.cfg.Rows.change(ctx, seen.ID, func(r *collector.Record) error {
 		if r.Identity != seen.Identity || r.Status == collector.Stopped {
 			return errUnchanged
 		}
-		r.Status, r.StoppedAt = collector.Stopped, time.Now()
-		if r.LastError == "" {
-			r.LastError = unwatchedEnd(*r, f.cfg.Processes.Self("").BootID)
+		// How it ended, its agent finds out when it takes the row up again (LastExit).
+		if words := unwatchedEnd(*r, f.self.BootID); words != "" {
+			r.LastError = words
 		}
+		r.Status, r.StoppedAt = collector.Stopped, time.Now()
 		return nil
 	})
-	if err != nil && !errors.Is(err, errUnchanged) && !errors.Is(err, store.ErrNotFound) {
+	switch {
+	case err == nil, errors.Is(err, errUnchanged):
+		return now
+	case !errors.Is(err, store.ErrNotFound):
 		f.cfg.Logger.Warn("the record of a dead collector could not be closed", "id", seen.ID, "error", err)
 	}
-}
-
-// Stop ends a collector and returns when nobody of its process group runs any more. A PID that is
-// not that of a living, verified collector is problem.CodeCollectorNotFound, and is never signalled.
-// By ID, a collector that is between two lives can be stopped too.
-func (f *Fleet) Stop(ctx context.Context, ref collector.Ref) (collector.Record, error) {
-	row, err := f.find(ctx, ref)
-	if err != nil {
-		return row, err
-	}
-	if ref.ID != 0 {
-		ref.PID = 0
-	}
-	// From here on the caller's patience does not count.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
-	defer cancel()
-	if row.Instance == "" { // no agent has it: the wish is all there is
-		return f.withdraw(ctx, row)
-	}
-	// The agent stores the wish before it signals.
-	said, err := f.command(ctx, row.Instance, command{Op: opStop, ID: row.ID, PID: ref.PID})
-	switch {
-	case errors.Is(err, bus.ErrNoAgent):
-		verdict := proc.Unverifiable
-		if row.Host == f.cfg.HostName {
-			_, verdict = f.look(row)
-		}
-		return f.stopUntended(ctx, row, ref, verdict)
-	case err != nil:
-		return row, stopFailed(err, "the agent "+row.Instance+" does not answer; ask again, a stop that has begun goes on")
-	case said.Outcome == outcomeUnknown && f.tended(ctx, row):
-		return row, notFound(nil) // the PID is that of a former life; the agent is about to begin another one
-	case said.Outcome == outcomeUnknown:
-		verdict := proc.Gone
-		if row.Host == f.cfg.HostName {
-			_, verdict = f.look(row)
-		}
-		return f.stopUntended(ctx, row, ref, verdict)
-	case said.Outcome != outcomeStopped:
-		return row, stopFailed(nil, said.Failed)
-	}
-	stopped, err := f.cfg.Rows.registry.CollectorByID(ctx, row.ID)
-	if err != nil {
-		f.cfg.Logger.Warn("the record of a stopped collector could not be read", "id", row.ID, "error", err)
-		return row, nil
-	}
-	return stopped, nil
-}
-
-// find gives the record of a collector that is not history. Of several hosts with the same PID this
-// one is meant, else the only one.
-func (f *Fleet) find(ctx context.Context, ref collector.Ref) (collector.Record, error) {
-	if ref.ID != 0 {
-		row, err := f.Collector(ctx, ref.ID)
-		if err == nil && row.Over() {
-			return row, notFound(nil)
-		}
-		return row, err
-	}
-	if ref.PID <= 0 {
-		return collector.Record{}, notFound(nil)
-	}
-	rows, err := f.cfg.Rows.registry.CollectorsByPID(ctx, ref.PID)
-	if err != nil {
-		return collector.Record{}, known(err)
-	}
-	for _, row := range rows {
-		if row.Host == f.cfg.HostName {
-			return row, nil
-		}
-	}
-	if len(rows) == 1 {
-		return rows[0], nil
-	}
-	return collector.Record{}, notFound(nil)
-}
-
-// tended tells whether an agent looks after a row, alive or between two lives.
-func (f *Fleet) tended(ctx context.Context, row collector.Record) bool {
-	_, tended := f.ask(ctx, []collector.Record{row})[row.Instance][row.ID]
-	return tended
-}
-
-// withdraw ends a wish that no process fulfils.
-func (f *Fleet) withdraw(ctx context.Context, row collector.Record) (collector.Record, error) {
-	ended, err := f.cfg.Rows.change(ctx, row.ID, func(r *collector.Record) error {
-		r.Wanted = false
-		if r.Identity == row.Identity && r.Status != collector.Stopped {
-			r.Status, r.StoppedAt = collector.Stopped, time.Now()
-		}
-		return nil
-	})
-	if err != nil {
-		return row, known(err)
-	}
-	if err := f.cfg.Queue.Withdraw(ctx, assignmentID(row.ID)); err != nil {
-		f.cfg.Logger.Warn("the order of a collector that is not wanted any more could not be withdrawn; its agent will find out", "id", row.ID, "error", err)
-	}
-	return ended, nil
-}
-
-// stopUntended ends a wish whose process no agent looks after now. What still runs, or may, is ended
-// by its agent when that is back and finds the wish.
-func (f *Fleet) stopUntended(ctx context.Context, row collector.Record, ref collector.Ref, verdict proc.Verdict) (collector.Record, error) {
-	if verdict == proc.Gone && ref.PID != 0 {
-		f.markStopped(ctx, row)
-		return row, notFound(nil)
-	}
-	if verdict == proc.Gone {
-		return f.withdraw(ctx, row)
-	}
-	ended, err := f.cfg.Rows.change(ctx, row.ID, func(r *collector.Record) error {
-		r.Wanted = false
-		return nil
-	})
-	if err != nil {
-		return row, known(err)
-	}
-	return ended, problem.New(problem.Unavailable, problem.CodeStopFailed, nil,
-		"The collector could not be stopped: {detail}.",
-		"detail", fmt.Sprintf("its agent %s is away, and will stop it when it is back", row.Instance))
-}
-
-// StopAll stops all wanted collectors side by side and gives the records of those that it stopped.
-func (f *Fleet) StopAll(ctx context.Context) ([]collector.Record, error) {
-	rows, err := f.cfg.Rows.registry.Collectors(ctx)
-	if err != nil {
-		return nil, known(err)
-	}
-	var (
-		mu       sync.Mutex
-		stopped  []collector.Record
-		failures []error
-		stopping errgroup.Group
-	)
-	stopping.SetLimit(stopsAtOnce)
-	for _, row := range rows {
-		if !row.Wanted {
-			continue
-		}
-		stopping.Go(func() error {
-			ended, err := f.Stop(ctx, collector.Ref{ID: row.ID})
-			mu.Lock()
-			defer mu.Unlock()
-			if err == nil {
-				stopped = append(stopped, ended)
-			} else if problem.KindOf(err) != problem.NotFound {
-				failures = append(failures, fmt.Errorf("collector %d: %w", row.ID, err))
-			}
-			return nil
-		})
-	}
-	_ = stopping.Wait() // failures are collected above: one does not end the others
-	slices.SortFunc(stopped, func(a, b collector.Record) int { return int(a.ID - b.ID) })
-	return stopped, errors.Join(failures...)
-}
-
-// command sends a command to an agent and reads its reply.
-func (f *Fleet) command(ctx context.Context, instance string, c command) (reply, error) {
-	payload, err := f.cfg.Queue.Command(ctx, instance, encode(c))
-	if err != nil {
-		return reply{}, err
-	}
-	return decode[reply](payload)
-}
-
-func stopFailed(cause error, detail string) error {
-	return problem.New(problem.Internal, problem.CodeStopFailed, cause, "The collector could not be stopped: {detail}.", "detail", detail)
+	return seen
 }

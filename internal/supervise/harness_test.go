@@ -41,7 +41,8 @@ func (c catalogue) Symbols(_ context.Context, exchange string) ([]string, error)
 	if exchange != "binance" {
 		return nil, problem.New(problem.Invalid, problem.CodeUnknownExchange, nil, "{exchange} is not known.", "exchange", exchange)
 	}
-	return append([]string{"ETHUSDT", "BTCUSDT", "BTCEUR", "QUIET", "DEAF", "CHATTY", "FORKING", "EXITS", "CONFIG", "MISSING"}, c.more...), nil
+	return append([]string{"ETHUSDT", "BTCUSDT", "BTCEUR", "QUIET", "DEAF", "CHATTY", "FORKING", "EXITS", "CONFIG", "MISSING",
+		"BEATING", "BARREN", "BANNED", "FAREWELL", "PANICS", "ENDLESS"}, c.more...), nil
 }
 
 // flaky is a registry that can be taken away.
@@ -80,11 +81,55 @@ func (f *flaky) UpdateCollector(ctx context.Context, r collector.Record) error {
 	return f.Registry.UpdateCollector(ctx, r)
 }
 
+// rest is what else a database has; it goes away with the registry.
+type rest struct {
+	database
+	of *flaky
+}
+
+func (r rest) RenewLease(ctx context.Context, l store.Lease, ttl time.Duration) (store.Lease, error) {
+	if err := r.of.err(); err != nil {
+		return l, err
+	}
+	return r.database.RenewLease(ctx, l, ttl)
+}
+
+func (r rest) FenceLease(ctx context.Context, instance string) (time.Duration, error) {
+	if err := r.of.err(); err != nil {
+		return 0, err
+	}
+	return r.database.FenceLease(ctx, instance)
+}
+
+func (r rest) SaveLife(ctx context.Context, l collector.Life) error {
+	if err := r.of.err(); err != nil {
+		return err
+	}
+	return r.database.SaveLife(ctx, l)
+}
+
+func (r rest) RegistryVersion(ctx context.Context) (int64, error) {
+	if err := r.of.err(); err != nil {
+		return 0, err
+	}
+	return r.database.RegistryVersion(ctx)
+}
+
+// flakyDB is the site's database, which can be taken away.
+func (s *site) flakyDB() rest {
+	db, ok := s.registry.Registry.(database)
+	if !ok {
+		db = s.db
+	}
+	return rest{database: db, of: s.registry}
+}
+
 // site is one installation: a bus, a database and a data directory, with real processes.
 type site struct {
 	t        testing.TB
 	dir      string
 	conn     *bus.Conn
+	db       *sqlite.Store
 	registry *flaky
 	rows     *Rows
 	fleet    *Fleet
@@ -93,7 +138,12 @@ type site struct {
 
 func newSite(t testing.TB) *site {
 	t.Helper()
-	dir := t.TempDir()
+	return openSite(t, t.TempDir())
+}
+
+// openSite opens the installation in a directory, which may have been another process's before.
+func openSite(t testing.TB, dir string) *site {
+	t.Helper()
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelInfo}))
 	server, err := bus.StartServer(bus.ServerConfig{Dir: filepath.Join(dir, "bus"), Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
@@ -105,7 +155,8 @@ func newSite(t testing.TB) *site {
 	if err := s.conn.Provision(within(t)); err != nil {
 		t.Fatal(err)
 	}
-	s.registry = &flaky{Registry: openStore(t, dir)}
+	s.db = openStore(t, dir)
+	s.registry = &flaky{Registry: s.db}
 	s.rows = NewRows(s.registry)
 	s.fleet = NewFleet(FleetConfig{
 		Rows: s.rows, Queue: s.conn, Catalogue: catalogue{}, Processes: proc.NewHost(log), HostName: testHost, Logger: log,
@@ -143,9 +194,11 @@ func openStore(t testing.TB, dir string) *sqlite.Store {
 
 // agentConfig is the site's agent, with times for tests.
 func (s *site) agentConfig() AgentConfig {
+	db := s.flakyDB()
 	return AgentConfig{
 		Name: "this-host:" + s.dir, HostName: testHost, Dir: filepath.Join(s.dir, "collectors"), Rows: s.rows, Work: s.conn,
-		Processes: proc.NewHost(s.log), Command: stubCommand(s.dir), Logger: s.log, Grace: 200 * time.Millisecond, AckWait: time.Second,
+		Leases: db, Lives: db, Versions: db, LeaseTTL: time.Second,
+		Processes: proc.NewHost(s.log), Command: stubCommand(s.dir), Logger: s.log, Grace: 200 * time.Millisecond, AckWait: time.Second, Silence: -1,
 		Backoff: backoff.Policy{First: 20 * time.Millisecond, Cap: 200 * time.Millisecond, Jitter: 0.2}, ReviewEvery: 100 * time.Millisecond,
 	}
 }
@@ -293,19 +346,4 @@ func wantProblem(t testing.TB, err error, kind problem.Kind, code problem.Code) 
 		t.Fatalf("the error is %v instead of %s, %s", err, kind, code)
 	}
 	return p
-}
-
-// runAgentProcess runs a site's agent for as long as the process lives.
-func runAgentProcess(dir string) error {
-	ctx := context.Background()
-	conn, err := bus.Connect(ctx, bus.ClientConfig{File: filepath.Join(dir, "bus", bus.FileName), Name: "agent"})
-	if err != nil {
-		return err
-	}
-	db, err := sqlite.Open(ctx, sqlite.Config{Path: filepath.Join(dir, "velador.db")})
-	if err != nil {
-		return err
-	}
-	s := &site{dir: dir, conn: conn, rows: NewRows(db), log: slog.Default()}
-	return NewAgent(s.agentConfig()).Run(ctx)
 }

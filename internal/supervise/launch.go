@@ -8,32 +8,31 @@ import (
 	"time"
 
 	"velador/internal/collector"
+	"velador/internal/logfile"
 	"velador/internal/proc"
 )
 
-// take makes a process that runs the collector's own.
-func (x *actor) take(ctx context.Context, p *proc.Process, adopted bool) error {
+// take writes down that the actor's process is the collector's.
+func (x *actor) take(ctx context.Context) error {
 	former := x.row.Identity
+	p, adopted := x.process, x.adopted()
 	identify(&x.row, x.agent.cfg.Name, p.Identity())
-	x.row.Host, x.row.Status, x.row.StoppedAt = x.agent.cfg.HostName, collector.Running, time.Time{}
+	x.row.Host, x.row.Status, x.row.StoppedAt, x.row.NextAttempt = x.agent.cfg.HostName, collector.Running, time.Time{}, time.Time{}
 	switch {
 	case !adopted:
-		x.row.StartedAt = time.Now()
+		x.row.StartedAt = stored(time.Now())
 		if x.hadLife {
 			x.row.Restarts++
 		}
 	case x.row.PID != former.PID || x.row.StartTicks != former.StartTicks: // the row had not heard of it
-		x.row.StartedAt = time.Now().Add(-p.Age())
+		x.row.StartedAt = stored(time.Now().Add(-p.Age()))
 	}
-	x.setProcess(p)
-	wasWanted := x.row.Wanted
+	x.agent.cfg.At(BeforeRecord)
 	if err := x.save(ctx); err != nil {
 		return err
 	}
-	if !wasWanted {
-		return errUnwanted
-	}
-	if x.first && !x.hadLife && x.unsaved {
+	x.agent.cfg.At(AfterRecord)
+	if x.task.first && !x.hadLife && x.unsaved {
 		return errUnsaved
 	}
 	x.hadLife = true
@@ -46,50 +45,95 @@ func (x *actor) take(ctx context.Context, p *proc.Process, adopted bool) error {
 	return nil
 }
 
+func (x *actor) adopted() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.seen.adopted
+}
+
 var errUnsaved = errors.New("the registry did not take its record")
+
+// recall looks at how the life before this actor ended, which nobody watched, and gives for how long
+// there is no use in another one.
+func (x *actor) recall() (wait time.Duration) {
+	if x.row.RunID == "" || x.row.PID == 0 {
+		return 0
+	}
+	if p, locked := x.agent.find(x.row); p != nil || locked {
+		if p != nil {
+			p.Close()
+		}
+		return 0 // it may run: the launch finds out
+	}
+	var said proc.Farewell
+	if x.row.Host == x.agent.cfg.HostName { // else its log and its lock are elsewhere
+		said = x.lastWords(x.row.RunID, proc.Exit{})
+	}
+	now := time.Now()
+	if x.row.Status != collector.Failed && !x.row.LastExit.At.After(x.row.StartedAt) {
+		if words := unwatchedEnd(x.row, x.agent.cfg.Processes.Self("").BootID); words != "" {
+			x.row.LastError = words
+			if said.Reason != "" {
+				x.row.LastError += ": " + said.Reason
+			}
+		}
+		x.row.LastExit = collector.Exit{At: stored(now), Reason: said.Reason}
+		x.noteLife()
+	}
+	return min(waitOf(now, said.RetryAt), longestWait)
+}
+
+// noteLife writes down the life whose end the row tells.
+func (x *actor) noteLife() {
+	x.agent.diary.note(collector.Life{
+		CollectorID: x.id, RunID: x.row.RunID, PID: x.row.PID, Host: x.row.Host, StartedAt: x.row.StartedAt, Exit: x.row.LastExit,
+	})
+}
 
 // launch starts a process, or adopts the one that holds the collector's lock. The intent is in the
 // registry before the process exists, except when the registry is away: then the lock file alone
 // tells of it. With an error that isEnd there may be a process, for quit.
-func (x *actor) launch(ctx context.Context) (*proc.Process, error) {
+func (x *actor) launch(ctx context.Context) error {
+	x.setStage(launching)
 	if err := x.agent.starts.Wait(x.ctx); err != nil {
-		return nil, context.Cause(x.ctx)
+		return context.Cause(x.ctx)
 	}
 	runID := rand.Text()
-	if words := unwatchedEnd(x.row, x.agent.cfg.Processes.Self("").BootID); words != "" && !x.owned {
-		x.row.LastError = words
-	}
 	identify(&x.row, x.agent.cfg.Name, proc.Identity{RunID: runID})
-	x.row.Host = x.agent.cfg.HostName
+	x.row.Host, x.row.NextAttempt = x.agent.cfg.HostName, time.Time{}
+	x.agent.cfg.At(BeforeIntent)
 	if err := x.save(ctx); err != nil {
-		return nil, err
+		return err
 	}
-	if x.first && !x.hadLife && x.unsaved {
-		return nil, errUnsaved
+	if x.task.first && !x.hadLife && x.unsaved {
+		return errUnsaved
 	}
+	x.agent.cfg.At(BeforeFork)
 	p, adopted, err := x.spawn(ctx, runID)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	err = x.take(ctx, p, adopted)
+	x.agent.cfg.At(AfterFork)
+	x.setProcess(p, adopted)
+	err = x.take(ctx)
 	if errors.Is(err, errUnsaved) { // nobody would know of it
-		return nil, errors.Join(err, x.halt(ctx, p))
+		return errors.Join(err, x.halt(ctx))
 	}
 	if err == nil {
 		x.agent.log.Info("a collector runs", "id", x.id, "collector", x.spec.Key(), "pid", x.row.PID, "restarts", x.row.Restarts, "adopted", adopted)
 	}
-	return p, err
+	return err
 }
 
 // spawn starts the process. When the lock is held it finds out by whom, and what to do about it.
 func (x *actor) spawn(ctx context.Context, runID string) (p *proc.Process, adopted bool, err error) {
 	path, args, env := x.agent.cfg.Command(x.row)
 	spec := proc.Spec{
-		Path: path, Args: args, Env: env, RunID: runID,
+		Path: path, Args: args, Env: env, RunID: runID, MaxFile: logsOfLimit * x.agent.cfg.LogSize,
 		LogPath: x.agent.LogPath(x.spec), LockPath: x.agent.lockPath(x.spec),
 	}
 	for try := 1; ; try++ {
-		p, err = x.agent.cfg.Processes.Spawn(spec)
+		p, err = x.spawnOnce(spec)
 		var locked *proc.LockedError
 		if !errors.As(err, &locked) {
 			return p, false, err
@@ -106,6 +150,21 @@ func (x *actor) spawn(ctx context.Context, runID string) (p *proc.Process, adopt
 		case <-time.After(lockAgain):
 		}
 	}
+}
+
+// logsOfLimit times LogSize is how large a collector may make a file: one that writes its log without
+// setting it aside is ended by the kernel there.
+const logsOfLimit = 4
+
+// spawnOnce begins with a log that has room.
+func (x *actor) spawnOnce(spec proc.Spec) (*proc.Process, error) {
+	// Whoever holds the lock holds the log.
+	if _, held, err := proc.ProbeLock(spec.LockPath); err == nil && !held {
+		if err := logfile.SetAside(spec.LogPath, x.agent.cfg.LogSize); err != nil {
+			x.log("a collector's log was not set aside", "error", err)
+		}
+	}
+	return x.agent.cfg.Processes.Spawn(spec)
 }
 
 // dispute deals with a process that holds the collector's lock: it gives the process when it may be
@@ -140,5 +199,6 @@ func (x *actor) dispute(ctx context.Context, locked *proc.LockedError) (*proc.Pr
 		}
 		return nil, nil
 	}
+	x.agent.refused.Add(1)
 	return nil, errors.Join(locked, err)
 }

@@ -30,30 +30,31 @@ var (
 // actor owns one collector: its process, its row as far as it is observed, and the next thing to do.
 // All happens in the goroutine of run, one after the other.
 type actor struct {
-	agent   *Agent
-	id      int64            // of its row
-	spec    collector.Spec   // of its row
-	row     collector.Record // as it is, or will be once the registry takes it
-	first   bool             // somebody waits for the first life, and without it the wish ends
-	adopted *proc.Process    // what to begin with; may be nil
+	agent *Agent
+	id    int64            // of its row
+	spec  collector.Spec   // of its row
+	row   collector.Record // as it is, or will be once the registry takes it
+	task  task             // what it began with
 
-	owned    bool // the row names this instance, so that another name means that it has moved
-	unsaved  bool // the registry has not taken the newest state
-	hadLife  bool // a process ran under this row
-	failures int  // in a row
+	owned    bool          // the row names this instance, so that another name means that it has moved
+	unsaved  bool          // the registry has not taken the newest state
+	hadLife  bool          // a process ran under this row
+	failures int           // in a row
+	process  *proc.Process // what runs now; nil between two lives
 
-	stops  chan stopRequest
-	looks  chan struct{}   // the row says that the collector has moved: look
-	ctx    context.Context // ends with errClosing or errLost as its cause
-	cancel context.CancelCauseFunc
+	stops     chan stopRequest
+	looks     chan struct{} // the row has changed in a way that concerns the actor: look
+	condemned chan condemnation
+	ctx       context.Context // ends with errClosing or errLost as its cause
+	cancel    context.CancelCauseFunc
 
 	launched chan struct{} // closed when the first process runs, or will not
 	words    answer        // to the order; to be read after launched
 	ended    chan struct{} // closed when run has returned
 	over     bool          // the wish has ended; to be read after ended
 
-	mu      sync.Mutex
-	process *proc.Process // what runs now, for report; nil between two lives
+	mu   sync.Mutex
+	seen condition
 }
 
 type stopRequest struct {
@@ -61,10 +62,12 @@ type stopRequest struct {
 	reply chan reply
 }
 
-func newActor(a *Agent, row collector.Record, adopted *proc.Process, first bool) *actor {
+func newActor(a *Agent, t task) *actor {
 	x := &actor{
-		agent: a, id: row.ID, spec: row.Spec, row: row, first: first, adopted: adopted, hadLife: row.RunID != "",
-		stops: make(chan stopRequest), looks: make(chan struct{}, 1), launched: make(chan struct{}), ended: make(chan struct{}),
+		agent: a, id: t.row.ID, spec: t.row.Spec, row: t.row, task: t,
+		hadLife: t.row.PID != 0 || t.row.Restarts > 0 || !t.row.LastExit.At.IsZero(),
+		stops:   make(chan stopRequest), looks: make(chan struct{}, 1), condemned: make(chan condemnation, 1),
+		launched: make(chan struct{}), ended: make(chan struct{}),
 	}
 	x.ctx, x.cancel = context.WithCancelCause(context.Background())
 	return x
@@ -73,10 +76,7 @@ func newActor(a *Agent, row collector.Record, adopted *proc.Process, first bool)
 // close ends the actor with the agent: its collector stays wanted.
 func (x *actor) close() { x.cancel(errClosing) }
 
-// lose ends the actor because another agent runs the collector.
-func (x *actor) lose() { x.cancel(errLost) }
-
-// lookAtRow has the actor look whether its row is another agent's by now.
+// lookAtRow has the actor look whether its row is another agent's by now, or nobody's wish.
 func (x *actor) lookAtRow() {
 	select {
 	case x.looks <- struct{}{}:
@@ -84,35 +84,40 @@ func (x *actor) lookAtRow() {
 	}
 }
 
-// firstWords is the answer to the order.
-func (x *actor) firstWords() answer { return x.words }
-
-// report tells what runs at this moment.
-func (x *actor) report() running {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	r := running{ID: x.id}
-	if x.process != nil && x.process.Runs() {
-		r.PID, r.Uptime = x.process.Identity().PID, x.process.Age()
-	}
-	return r
-}
-
 // runs tells whether the actor's process is this one.
 func (x *actor) runs(id proc.Identity) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if x.process == nil {
+	if x.seen.process == nil {
 		return false
 	}
-	mine := x.process.Identity()
+	mine := x.seen.process.Identity()
 	return mine.PID == id.PID && mine.StartTicks == id.StartTicks
 }
 
-func (x *actor) setProcess(p *proc.Process) {
+// setProcess puts another process in the place of the former one; nil for none.
+func (x *actor) setProcess(p *proc.Process, adopted bool) {
+	var former, next string
+	if x.process != nil {
+		former = x.process.Identity().RunID
+	}
+	if p != nil {
+		next = p.Identity().RunID
+	}
+	x.process = p
+	x.mu.Lock()
+	x.seen.take(p, adopted, time.Now())
+	x.mu.Unlock()
+	x.agent.register(x, former, next)
+	if adopted {
+		x.agent.adopted.Add(1)
+	}
+}
+
+func (x *actor) setStage(s stage) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.process = p
+	x.seen.stage = s
 }
 
 // stop asks the actor to end the wish and its process, and waits for it.
@@ -131,51 +136,67 @@ func (x *actor) stop(ctx context.Context, pid int) reply {
 // run looks after the collector until its wish, the agent, or its stay on this machine ends.
 func (x *actor) run(ctx context.Context) {
 	defer x.cancel(nil)
-	p := x.adopted
-	if p != nil {
-		if err := x.take(ctx, p, true); err != nil {
-			x.quit(ctx, p, err)
-			return
+	if err := x.live(ctx); err != nil {
+		x.quit(ctx, err)
+	}
+}
+
+// live goes from life to life. It returns why the actor ends.
+func (x *actor) live(ctx context.Context) error {
+	ended, restarting := life{}, false
+	if p := x.task.found; p != nil {
+		x.setProcess(p, true)
+		if err := x.take(ctx); err != nil {
+			return err
+		}
+		if x.task.replace {
+			ended, restarting = life{ended: "it had outlived the agent that started it"}, true
+		}
+	} else if wait := x.recall(); wait > 0 { // a ban outlives whoever heard of it
+		x.fail(ctx, restart{after: wait}, x.row.LastError)
+		if _, err := x.attend(ctx, wait); err != nil {
+			return err
 		}
 	}
 	for {
-		var next restart
-		if p == nil {
-			var err error
-			if p, err = x.launch(ctx); isEnd(err) {
-				x.quit(ctx, p, err)
-				return
-			} else if err != nil && x.first && !x.hadLife {
+		if x.process == nil {
+			if err := x.launch(ctx); isEnd(err) {
+				return err
+			} else if err != nil && x.task.first && !x.hadLife {
 				x.refuse(ctx, err)
-				return
+				return errUnwanted
 			} else if err != nil {
-				next = nextRestart(x.failures, life{}, x.agent.cfg.Healthy, x.agent.cfg.Backoff, mathrand.Float64())
+				next := nextRestart(x.failures, life{}, x.agent.cfg.Healthy, x.agent.cfg.Backoff, mathrand.Float64())
 				x.fail(ctx, next, fmt.Sprintf("it could not be started: %s", err))
+				if _, err := x.attend(ctx, next.after); err != nil {
+					return err
+				}
+				continue
 			}
 		}
-		if p != nil {
-			if err := x.watch(ctx, p); err != nil {
-				x.quit(ctx, p, err)
-				return
+		if !restarting {
+			why, err := x.attend(ctx, 0)
+			if err != nil {
+				return err
 			}
-			var ended life
-			ended, p = x.bury(ctx, p), nil
-			next = nextRestart(x.failures, ended, x.agent.cfg.Healthy, x.agent.cfg.Backoff, mathrand.Float64())
-			switch {
-			case !x.row.Wanted: // a stop that had failed has come to its end
-				x.quit(ctx, nil, errUnwanted)
-				return
-			case next.never:
-				x.log("the configuration of a collector is wrong; it is not started again", "ended", ended.String())
-				x.row.LastError = ended.String() + "; its configuration is wrong, so it is not started again"
-				x.quit(ctx, nil, errUnwanted)
-				return
-			}
-			x.fail(ctx, next, ended.String())
+			ended = life{ended: why}
 		}
-		if err := x.rest(ctx, next.after); err != nil {
-			x.quit(ctx, nil, err)
-			return
+		restarting = false
+		if !x.bury(ctx, &ended) {
+			continue // it could not be ended: it is attended on
+		}
+		next := nextRestart(x.failures, ended, x.agent.cfg.Healthy, x.agent.cfg.Backoff, mathrand.Float64())
+		switch {
+		case !x.row.Wanted: // a stop that had failed has come to its end
+			return errUnwanted
+		case next.never:
+			x.log("the configuration of a collector is wrong; it is not started again", "ended", ended.String())
+			x.row.LastError = ended.String() + "; its configuration is wrong, so it is not started again"
+			return errUnwanted
+		}
+		x.fail(ctx, next, ended.String())
+		if _, err := x.attend(ctx, next.after); err != nil {
+			return err
 		}
 	}
 }
@@ -185,17 +206,36 @@ func isEnd(err error) bool {
 	return errors.Is(err, errClosing) || errors.Is(err, errLost) || errors.Is(err, errUnwanted)
 }
 
-// watch waits while the process runs. nil when it has ended by itself; else why the actor ends.
-func (x *actor) watch(ctx context.Context, p *proc.Process) error {
-	for {
+// attend waits: while there is a process for its end, else for the pause before the next one. It does
+// meanwhile what is asked for. The error is why the actor ends; why is the reason for which the
+// process, which still runs, is to be started anew.
+func (x *actor) attend(ctx context.Context, pause time.Duration) (why string, err error) {
+	var died <-chan struct{}
+	var due <-chan time.Time
+	if x.process != nil {
+		died = x.process.Done()
+	} else {
+		timer := time.NewTimer(pause)
+		defer timer.Stop()
+		due = timer.C
+		x.setStage(resting)
+	}
+	for err == nil {
 		again, stopTimer := x.saveTimer()
-		var err error
 		select {
-		case <-p.Done():
+		case <-died:
 			stopTimer()
-			return nil
+			return "", nil
+		case <-due:
+			stopTimer()
+			return "", nil
+		case c := <-x.condemned:
+			if x.process != nil && x.process.Identity().RunID == c.runID {
+				stopTimer()
+				return c.why, nil
+			}
 		case request := <-x.stops:
-			err = x.fulfil(ctx, request, p)
+			err = x.fulfil(ctx, request)
 		case <-x.ctx.Done():
 			err = context.Cause(x.ctx)
 		case <-again:
@@ -204,37 +244,8 @@ func (x *actor) watch(ctx context.Context, p *proc.Process) error {
 			err = x.save(ctx)
 		}
 		stopTimer()
-		if err != nil {
-			return err
-		}
 	}
-}
-
-// rest waits between two lives. nil when the time is over; else why the actor ends.
-func (x *actor) rest(ctx context.Context, pause time.Duration) error {
-	next := time.NewTimer(pause)
-	defer next.Stop()
-	for {
-		again, stopTimer := x.saveTimer()
-		var err error
-		select {
-		case <-next.C:
-			stopTimer()
-			return nil
-		case request := <-x.stops:
-			err = x.fulfil(ctx, request, nil)
-		case <-x.ctx.Done():
-			err = context.Cause(x.ctx)
-		case <-again:
-			err = x.save(ctx)
-		case <-x.looks:
-			err = x.save(ctx)
-		}
-		stopTimer()
-		if err != nil {
-			return err
-		}
-	}
+	return "", err
 }
 
 // saveTimer fires when a change that the registry did not take is to be tried again.

@@ -1,56 +1,32 @@
 package supervise
 
 import (
-	"errors"
-	"fmt"
-	"io"
-	"io/fs"
-	"os"
+	"context"
+	"time"
+
+	"velador/internal/logfile"
 )
 
-const (
-	maxLog  = 16 << 20 // bytes after which a log is cut
-	keepLog = 4 << 20  // bytes of its end that are kept beside it
-)
-
-// cutLog bounds a log that a process is writing: when it is longer than limit, its newest keep bytes
-// go to path.1, in place of what was there, and it begins anew. The writer appends, so it goes on at
-// the new end. Lines written between the copy and the cut are lost; the disk never holds more than
-// limit and keep and what is written between two looks.
-func cutLog(path string, limit, keep int64) (err error) {
-	file, err := os.OpenFile(path, os.O_RDWR, 0)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("cut a log: %w", err)
-	}
-	defer file.Close()
-	info, err := file.Stat()
-	if err != nil {
-		return fmt.Errorf("cut a log: %w", err)
-	}
-	if info.Size() <= limit {
-		return nil
-	}
-	former, err := os.OpenFile(path+".1", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return fmt.Errorf("cut a log: %w", err)
-	}
-	from := info.Size() - min(keep, info.Size())
-	_, copied := io.Copy(former, io.NewSectionReader(file, from, keep))
-	// A full disk must not keep the log from being cut: that is what gives room.
-	if err := errors.Join(copied, former.Close(), file.Truncate(0)); err != nil {
-		return fmt.Errorf("cut a log: %w", err)
-	}
-	return nil
-}
-
-// cutLogs bounds the logs of all collectors that are looked after.
-func (a *Agent) cutLogs() {
-	for _, x := range a.all() {
-		if err := cutLog(a.LogPath(x.spec), maxLog, keepLog); err != nil {
-			a.log.Warn("a collector's log could not be cut", "id", x.id, "error", err)
+// tidyLogs keeps the logs of all collectors within their bounds until ctx ends: it compresses what they
+// set aside, and removes the oldest of it.
+func (a *Agent) tidyLogs(ctx context.Context) {
+	ticker := time.NewTicker(a.cfg.ReviewEvery)
+	defer ticker.Stop()
+	failing := false
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
 		}
+		err := logfile.Tidy(ctx, a.cfg.Dir, logfile.Caps{PerLog: keptLogs * a.cfg.LogSize, Total: a.cfg.LogTotal})
+		if err != nil && !failing && ctx.Err() == nil {
+			a.log.Warn("the logs of the collectors cannot be kept within their bounds", "error", err)
+		}
+		failing = err != nil
 	}
 }
+
+// keptLogs times LogSize is what one collector's log may take with all that was set aside of it: one
+// that talks must not push out what the others have said.
+const keptLogs = 8

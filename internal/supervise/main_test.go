@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
-	"path/filepath"
 	"strconv"
 	"syscall"
 	"testing"
@@ -15,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"velador/internal/proc"
+	"velador/internal/store/postgres/pgtest"
 )
 
 // The test binary is also the collector that the tests start; its mode is the symbol.
@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 	if mode := os.Getenv("SUPERVISE_TEST_COLLECTOR"); mode != "" {
 		stub(mode)
 	}
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(m, goleak.Cleanup(pgtest.Exit))
 }
 
 // stub is a collector that collects nothing, for at most two minutes.
@@ -58,8 +58,12 @@ func stub(mode string) {
 	case "CONFIG":
 		fmt.Println("there is no such market")
 		os.Exit(exitConfig)
+	case "BEATING", "BARREN", "BANNED", "FAREWELL", "PANICS", "ENDLESS":
+		stubOfNow(mode)
 	case "AGENT":
-		agentProcess(filepath.Dir(os.Getenv("SUPERVISE_TEST_DIR")))
+		serverProcess(os.Getenv("SUPERVISE_TEST_DIR"), false)
+	case "SERVER":
+		serverProcess(os.Getenv("SUPERVISE_TEST_DIR"), true)
 	}
 	fmt.Println("ready")
 	select {}

@@ -19,12 +19,17 @@ func (x *actor) save(ctx context.Context) error {
 		switch {
 		case x.owned && r.Instance != x.agent.cfg.Name:
 			return errLost
+		case !x.owned && x.agent.isForeign(*r) && r.Revision != x.task.row.Revision:
+			return errLost // it was free when it was read, and is not any more
 		case r.Over():
 			return errUnwanted
 		}
-		wanted := r.Wanted && mine.Wanted
+		wanted, said := r.Wanted && mine.Wanted, r.LastError
 		*r = mine
 		r.Wanted = wanted
+		if !wanted && r.LastError == "" {
+			r.LastError = said // whoever ended the wish may have said why
+		}
 		return nil
 	})
 	switch {
@@ -42,7 +47,7 @@ func (x *actor) save(ctx context.Context) error {
 		return nil
 	}
 	x.unsaved, x.owned, x.row = false, true, stored
-	if mine.Wanted && !stored.Wanted {
+	if !stored.Wanted {
 		return errUnwanted
 	}
 	return nil
@@ -51,7 +56,7 @@ func (x *actor) save(ctx context.Context) error {
 // fail notes a failure and what follows.
 func (x *actor) fail(ctx context.Context, next restart, why string) {
 	x.failures = next.failures
-	x.row.Status, x.row.LastError = collector.Failed, why
+	x.row.Status, x.row.LastError, x.row.NextAttempt = collector.Failed, why, stored(time.Now().Add(next.after))
 	x.log("a collector failed", "why", why, "failures", next.failures, "again in", next.after.Round(time.Millisecond))
 	// Whether it is still wanted is asked again before the next start.
 	if err := x.save(ctx); err != nil && !isEnd(err) {

@@ -22,13 +22,19 @@ func unassigned(rows []collector.Record, outstanding []string, starting func(id 
 // inTheWay finds a wanted collector of the same exchange and timeframe that follows one of the
 // symbols already. Rows with a selector that cannot be read stand in nobody's way.
 func inTheWay(rows []collector.Record, spec collector.Spec, symbols []string) (collector.Record, bool) {
-	for _, row := range rows {
-		if !row.Wanted || row.Spec.Exchange != spec.Exchange || row.Spec.Timeframe != spec.Timeframe {
+	return rivalOf(rows, collector.Record{Spec: spec}, symbols)
+}
+
+// rivalOf finds what is in the way of a record, among others than itself.
+func rivalOf(rows []collector.Record, row collector.Record, symbols []string) (collector.Record, bool) {
+	for i := range rows {
+		other := &rows[i]
+		if !other.Wanted || other.ID == row.ID || other.Spec.Exchange != row.Spec.Exchange || other.Spec.Timeframe != row.Spec.Timeframe {
 			continue
 		}
-		selector, err := candle.ParseSelector(row.Spec.Selector)
+		selector, err := candle.ParseSelector(other.Spec.Selector)
 		if err == nil && slices.ContainsFunc(symbols, selector.Match) {
-			return row, true
+			return *other, true
 		}
 	}
 	return collector.Record{}, false

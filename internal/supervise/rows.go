@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	mathrand "math/rand/v2"
 	"sync"
 	"time"
 
@@ -12,9 +13,9 @@ import (
 )
 
 // Rows are the registry's records as the Fleet and the Agent of one process change them: each
-// change reads the row, edits it and writes it, one at a time for each row. So neither overwrites
-// what the other one wrote. In different processes a change may meet another one between its
-// reading and its writing; both sides read again what they wrote where that matters.
+// change reads the row, edits it and writes it, if nobody has written it meanwhile; else it begins
+// again with what is written now. So nobody overwrites what another one wrote, in this process or in
+// another one on the same database. The locks spare those of one process the repetition.
 type Rows struct {
 	registry store.Registry
 	locks    [64]sync.Mutex // by ID
@@ -23,12 +24,38 @@ type Rows struct {
 // NewRows puts a registry behind locks. A Fleet and an Agent of one process share it.
 func NewRows(registry store.Registry) *Rows { return &Rows{registry: registry} }
 
-// change edits a row and gives what was stored. When edit returns an error nothing is written. It
-// never makes a row wanted that is not. store.ErrNotFound when the row is gone.
+// Bounds of a change that meets others.
+const (
+	changeTries = 32
+	changeAgain = 2 * time.Millisecond // the pause before the second try; it grows with the tries, up to
+	changeCap   = 50 * time.Millisecond
+)
+
+// change edits a row and gives what was stored. edit is called again with the newer row when somebody
+// else has written it meanwhile; when it returns an error nothing is written. A change never makes a
+// row wanted that is not. store.ErrNotFound when the row is gone, store.ErrConflict when others were
+// faster time and again.
 func (r *Rows) change(ctx context.Context, id int64, edit func(*collector.Record) error) (collector.Record, error) {
 	lock := &r.locks[uint64(id)%uint64(len(r.locks))]
 	lock.Lock()
 	defer lock.Unlock()
+	pause := changeAgain
+	for try := 1; ; try++ {
+		row, err := r.try(ctx, id, edit)
+		if !errors.Is(err, store.ErrConflict) || try == changeTries {
+			return row, err
+		}
+		select {
+		case <-ctx.Done():
+			return row, errors.Join(err, context.Cause(ctx))
+		case <-time.After(mathrand.N(pause)):
+		}
+		pause = min(2*pause, changeCap)
+	}
+}
+
+// try is one reading, edit and writing.
+func (r *Rows) try(ctx context.Context, id int64, edit func(*collector.Record) error) (collector.Record, error) {
 	before, err := r.registry.CollectorByID(ctx, id)
 	if err != nil {
 		return collector.Record{}, fmt.Errorf("read the record of collector %d: %w", id, err)
@@ -37,10 +64,11 @@ func (r *Rows) change(ctx context.Context, id int64, edit func(*collector.Record
 	if err := edit(&row); err != nil {
 		return before, err
 	}
-	row.ID, row.Spec = before.ID, before.Spec
+	row.ID, row.Spec, row.Revision = before.ID, before.Spec, before.Revision
 	row.Wanted = row.Wanted && before.Wanted
-	row.StartedAt, row.StoppedAt = stored(row.StartedAt), stored(row.StoppedAt)
-	row.LastError = shorten(row.LastError)
+	row.StartedAt, row.StoppedAt, row.NextAttempt = stored(row.StartedAt), stored(row.StoppedAt), stored(row.NextAttempt)
+	row.LastExit.At = stored(row.LastExit.At)
+	row.LastError, row.LastExit.Reason = shorten(row.LastError), shorten(row.LastExit.Reason)
 	if !before.MayBecome(row.Status) {
 		return before, fmt.Errorf("the record of collector %d is %s and cannot become %s", id, before.Status, row.Status)
 	}
@@ -50,6 +78,7 @@ func (r *Rows) change(ctx context.Context, id int64, edit func(*collector.Record
 	if err := r.registry.UpdateCollector(ctx, row); err != nil {
 		return before, fmt.Errorf("write the record of collector %d: %w", id, err)
 	}
+	row.Revision++
 	return row, nil
 }
 

@@ -12,21 +12,81 @@ import (
 
 	"velador/internal/collector"
 	"velador/internal/proc"
+	"velador/internal/store"
 )
 
+// reviewSoon has the rows compared with what runs at once.
+func (a *Agent) reviewSoon() {
+	select {
+	case a.again <- struct{}{}:
+	default:
+	}
+}
+
+// reviewAll compares rows with what runs until ctx ends: when the registry has changed, and every now
+// and then.
+func (a *Agent) reviewAll(ctx context.Context) {
+	ticker := time.NewTicker(min(lookEvery, a.cfg.ReviewEvery))
+	defer ticker.Stop()
+	var reviewed int64 // the version of the registry
+	due, failing := time.Now().Add(a.cfg.ReviewEvery), false
+	for {
+		asked := false
+		select {
+		case <-ctx.Done():
+			return
+		case <-a.again:
+			asked = true
+		case <-ticker.C:
+		}
+		version, changed := a.version(ctx, reviewed)
+		if changed {
+			a.news.publish()
+		}
+		now := time.Now()
+		if !asked && !changed && now.Before(due) {
+			continue
+		}
+		due = now.Add(a.cfg.ReviewEvery)
+		err := a.review(ctx, false)
+		if err == nil {
+			reviewed = version
+		} else if !failing && ctx.Err() == nil {
+			a.log.Warn("the agent cannot compare what is wanted with what runs; it tries again", "in", a.cfg.ReviewEvery, "error", err)
+		}
+		failing = err != nil
+	}
+}
+
+// lookEvery is how often the registry is asked whether it has changed.
+const lookEvery = time.Second
+
+// version asks the registry for its version. That it cannot be reached is no change: the next review
+// finds out.
+func (a *Agent) version(ctx context.Context, former int64) (version int64, changed bool) {
+	if a.cfg.Versions == nil {
+		return former, false
+	}
+	ctx, cancel := context.WithTimeout(ctx, saveTimeout)
+	defer cancel()
+	version, err := a.cfg.Versions.RegistryVersion(ctx)
+	if err != nil {
+		return former, false
+	}
+	return version, version != former
+}
+
 // review compares the rows of this instance with what runs: it adopts, finishes stops, closes rows,
-// and ends what is not wanted any more, or has moved. When the agent begins it also resumes.
+// and has actors look whose row is not wanted any more, or has moved. When the agent begins it also
+// resumes.
 func (a *Agent) review(ctx context.Context, beginning bool) error {
 	rows, err := a.cfg.Rows.registry.Collectors(ctx)
 	if err != nil {
 		return fmt.Errorf("read the records: %w", err)
 	}
-	var unwanted []*actor
 	for _, row := range rows {
 		if x := a.actor(row.ID); x != nil {
-			if !row.Wanted {
-				unwanted = append(unwanted, x)
-			} else if row.Instance != a.cfg.Name {
+			if !row.Wanted || row.Instance != a.cfg.Name {
 				x.lookAtRow()
 			}
 			continue
@@ -34,38 +94,46 @@ func (a *Agent) review(ctx context.Context, beginning bool) error {
 		if row.Instance != a.cfg.Name || row.RunID == "" || row.Over() {
 			continue
 		}
-		p, locked := a.find(row)
-		switch judge(row, finding{alive: p != nil, locked: locked}, beginning) {
-		case adoptIt:
-			a.log.Info("a collector that outlived its agent is adopted", "id", row.ID, "collector", row.Spec.Key(), "pid", p.Identity().PID)
-			a.engage(ctx, row, p, false)
-		case finishStop:
-			a.log.Info("the stop of a collector is finished", "id", row.ID, "collector", row.Spec.Key(), "pid", p.Identity().PID)
-			a.engage(ctx, row, p, false)
-		case resumeIt:
-			a.engage(ctx, row, nil, false)
-		case closeIt:
-			if _, err := a.cfg.Rows.change(ctx, row.ID, func(r *collector.Record) error {
-				if r.Wanted || r.Identity != row.Identity {
-					return errUnchanged
-				}
-				r.Status, r.StoppedAt = collector.Stopped, time.Now()
-				return nil
-			}); err != nil && !errors.Is(err, errUnchanged) {
-				return err
-			}
-		case leaveIt:
-			if p != nil {
-				p.Close()
-			}
+		if err := a.reviewRow(ctx, row, beginning); err != nil {
+			return err
 		}
 	}
-	var stopping sync.WaitGroup
-	for _, x := range unwanted {
-		stopping.Go(func() { x.stop(ctx, 0) })
-	}
-	stopping.Wait()
 	return nil
+}
+
+// reviewRow deals with a row of this instance that no actor has.
+func (a *Agent) reviewRow(ctx context.Context, row collector.Record, beginning bool) error {
+	p, locked := a.find(row)
+	does := judge(row, finding{alive: p != nil, locked: locked}, beginning)
+	switch does {
+	case adoptIt:
+		a.log.Info("a collector that outlived its agent is adopted", "id", row.ID, "collector", row.Spec.Key(), "pid", p.Identity().PID)
+	case finishStop:
+		a.log.Info("the stop of a collector is finished", "id", row.ID, "collector", row.Spec.Key(), "pid", p.Identity().PID)
+	case resumeIt: // without a process
+	case closeIt:
+		_, err := a.cfg.Rows.change(ctx, row.ID, func(r *collector.Record) error {
+			if r.Wanted || r.Identity != row.Identity {
+				return errUnchanged
+			}
+			r.Status, r.StoppedAt = collector.Stopped, time.Now()
+			return nil
+		})
+		if errors.Is(err, errUnchanged) || errors.Is(err, store.ErrNotFound) {
+			return nil
+		}
+		return err
+	case leaveIt:
+		if p != nil {
+			p.Close()
+		}
+		return nil
+	}
+	_, err := a.engage(ctx, task{row: row, found: p, replace: a.cfg.StopOrphans && does == adoptIt})
+	if errors.Is(err, errFull) {
+		return nil // its order brings it, and is turned away with the reason
+	}
+	return err
 }
 
 // find looks for the process of a row: by what the row says, and, for the case that its agent died

@@ -1,9 +1,13 @@
 package supervise
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"strconv"
 	"time"
 
@@ -26,6 +30,7 @@ type Work interface {
 	ServeCommands(ctx context.Context, agent string, handle func(context.Context, []byte) []byte) error
 	Beats(ctx context.Context, agent string, take func(collector.Beat)) error
 	PublishPulse(agent string) error
+	Connected() bool
 }
 
 var (
@@ -33,8 +38,13 @@ var (
 	_ Work  = (*bus.Conn)(nil)
 )
 
-// maxWire bounds what is read of another part's message, in bytes.
-const maxWire = 1 << 20
+// Bounds of a message between the parts, in bytes. The bus takes no more than maxWire, so that a list of
+// very many collectors is packed.
+const (
+	maxWire   = 1 << 20
+	packFrom  = 256 << 10
+	maxUnpack = 32 << 20
+)
 
 // order is an assignment: run the collector of this row.
 type order struct {
@@ -49,6 +59,18 @@ type answer struct {
 	PID    int    `json:"pid,omitempty"`
 	Host   string `json:"host,omitempty"`
 	Failed string `json:"failed,omitempty"` // why there is no process; "" when there is
+	Full   bool   `json:"full,omitempty"`   // it failed for want of room: later, or elsewhere, it may not
+}
+
+// errNoRoom is why an agent that is full starts nothing more.
+var errNoRoom = errors.New("the agent looks after as many collectors as it may")
+
+// failure tells a start for which there was no room from one that could not be done; nil for that.
+func (a answer) failure() error {
+	if a.Full {
+		return errNoRoom
+	}
+	return nil
 }
 
 // The commands to an agent.
@@ -93,6 +115,12 @@ func decode[T any](payload []byte) (T, error) {
 	if len(payload) > maxWire {
 		return message, fmt.Errorf("a message of %d bytes is too long", len(payload))
 	}
+	if bytes.HasPrefix(payload, packed) {
+		var err error
+		if payload, err = unpack(payload); err != nil {
+			return message, fmt.Errorf("read a message: %w", err)
+		}
+	}
 	if err := json.Unmarshal(payload, &message); err != nil {
 		return message, fmt.Errorf("read a message: %w", err)
 	}
@@ -105,7 +133,29 @@ func encode(message any) []byte {
 	if err != nil {
 		panic(fmt.Sprintf("encode %T: %v", message, err))
 	}
-	return payload
+	if len(payload) < packFrom {
+		return payload
+	}
+	var packing bytes.Buffer
+	w := gzip.NewWriter(&packing)
+	_, _ = w.Write(payload) // memory takes all
+	_ = w.Close()
+	return packing.Bytes()
+}
+
+// packed is how gzip begins (RFC 1952), and JSON never does.
+var packed = []byte{0x1f, 0x8b}
+
+func unpack(payload []byte) ([]byte, error) {
+	r, err := gzip.NewReader(bytes.NewReader(payload))
+	if err != nil {
+		return nil, err
+	}
+	text, err := io.ReadAll(io.LimitReader(r, maxUnpack+1))
+	if err == nil && len(text) > maxUnpack {
+		err = fmt.Errorf("more than %d bytes come out of it", maxUnpack)
+	}
+	return text, err
 }
 
 // assignmentID is the ID, on the bus, of the order to run a collector.

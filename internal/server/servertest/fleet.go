@@ -28,12 +28,14 @@ type Fleet struct {
 
 	mu      sync.Mutex
 	records []collector.Record
+	vitals  map[int64]collector.Vitals
+	lives   map[int64][]collector.Life
 	failure error
 }
 
 // NewFleet makes a fleet on an exchange, binance, that has these symbols.
 func NewFleet(clock func() time.Time, symbols ...string) *Fleet {
-	return &Fleet{clock: clock, symbols: symbols}
+	return &Fleet{clock: clock, symbols: symbols, vitals: map[int64]collector.Vitals{}, lives: map[int64][]collector.Life{}}
 }
 
 // Fail makes every further call fail with err; nil ends that.
@@ -96,20 +98,84 @@ func (f *Fleet) Stop(ctx context.Context, ref collector.Ref) (collector.Record, 
 	return collector.Record{}, notFound()
 }
 
-// Status lists the collectors that run.
+// Status lists the collectors that have a process.
 func (f *Fleet) Status(ctx context.Context) ([]collector.Live, error) {
+	return f.list(ctx, func(live collector.Live) bool { return live.Wanted && live.Alive() })
+}
+
+// All lists the collectors that are not over.
+func (f *Fleet) All(ctx context.Context) ([]collector.Live, error) {
+	return f.list(ctx, func(live collector.Live) bool { return !live.Over() })
+}
+
+func (f *Fleet) list(ctx context.Context, belongs func(collector.Live) bool) ([]collector.Live, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err := f.broken(ctx); err != nil {
 		return nil, err
 	}
-	var alive []collector.Live
+	var list []collector.Live
 	for _, r := range f.records {
-		if r.Wanted {
-			alive = append(alive, collector.Live{Record: r, Uptime: f.clock().Sub(r.StartedAt)})
+		if live := f.live(r); belongs(live) {
+			list = append(list, live)
 		}
 	}
-	return alive, nil
+	return list, nil
+}
+
+// live puts together what is known of a record.
+func (f *Fleet) live(r collector.Record) collector.Live {
+	live := collector.Live{Record: r, Vitals: f.vitals[r.ID]}
+	if live.Alive() {
+		live.Uptime = f.clock().Sub(r.StartedAt)
+	}
+	return live
+}
+
+// Look gives one collector.
+func (f *Fleet) Look(ctx context.Context, id int64) (collector.Live, error) {
+	r, err := f.Collector(ctx, id)
+	if err != nil {
+		return collector.Live{}, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.live(r), nil
+}
+
+// Lives gives the newest lives that were told with Ended.
+func (f *Fleet) Lives(ctx context.Context, id int64, limit int) ([]collector.Life, error) {
+	if _, err := f.Collector(ctx, id); err != nil {
+		return nil, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	lives := slices.Clone(f.lives[id])
+	slices.Reverse(lives)
+	return lives[:min(limit, len(lives))], nil
+}
+
+// Beats says how a collector is from now on.
+func (f *Fleet) Beats(id int64, v collector.Vitals) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.vitals[id] = v
+}
+
+// Ended ends the life of a collector's process; its next one is due at a time, or, where that is
+// zero, has begun.
+func (f *Fleet) Ended(id int64, e collector.Exit, next time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	r := &f.records[slices.IndexFunc(f.records, func(r collector.Record) bool { return r.ID == id })]
+	f.lives[id] = append(f.lives[id], collector.Life{CollectorID: id, PID: r.PID, Host: r.Host, StartedAt: r.StartedAt, Exit: e})
+	delete(f.vitals, id)
+	r.LastExit, r.LastError, r.NextAttempt = e, e.Reason, next
+	r.Restarts++
+	r.PID, r.Status = 0, collector.Failed
+	if next.IsZero() {
+		r.PID, r.Status, r.StartedAt = FirstPID+1000*r.Restarts, collector.Running, e.At
+	}
 }
 
 // Collector gives one record.

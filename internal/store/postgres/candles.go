@@ -20,7 +20,7 @@ const smallBatch = 500
 // pieceRows bounds the candles of one upsert statement within a large batch.
 const pieceRows = 5000
 
-// writeAttempts bounds how often a Write is begun anew after another writer got in its way.
+// writeAttempts bounds how often a call is begun anew after another writer got in its way.
 const writeAttempts = 5
 
 // Write stores a batch in one transaction; see store.Candles.

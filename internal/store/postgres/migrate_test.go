@@ -52,7 +52,7 @@ func TestAnOlderTableOfCollectorsKeepsItsRows(t *testing.T) {
 				t.Fatalf("%+v, %v", all, err)
 			}
 			want := collector.Record{ID: 1, Spec: collector.Spec{Exchange: "binance", Selector: "ETHUSDT", Timeframe: candle.Minute1},
-				Status: collector.Running, Identity: collector.Identity{PID: 12345}, StartedAt: time.Date(2025, 11, 4, 10, 30, 0, 123e6, time.UTC)}
+				Status: collector.Running, Identity: collector.Identity{PID: 12345}, StartedAt: time.Date(2025, 11, 4, 10, 30, 0, 123e6, time.UTC), Revision: 1}
 			if all[0] != want {
 				t.Errorf("an older row is\n%+v, want\n%+v", all[0], want)
 			}

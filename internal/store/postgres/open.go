@@ -78,8 +78,7 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 	// A connection that died while it lay idle (the database was restarted) is seen by its closed
 	// socket, without a round trip, and replaced before anyone uses it.
 	pooled.PrepareConn = func(_ context.Context, conn *pgx.Conn) (bool, error) {
-		//nolint:staticcheck // Deprecated for Ping, whose round trip is what this saves; what it cannot see, the call itself does.
-		return conn.PgConn().CheckConn() == nil, nil
+		return alive(conn.PgConn()), nil
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, pooled)
 	if err != nil {

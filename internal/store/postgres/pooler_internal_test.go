@@ -46,6 +46,31 @@ func TestNothingIsLeftBehindInASession(t *testing.T) {
 		_, err = s.DeleteStoppedCollectors(ctx, time.Now())
 	}
 	if err == nil {
+		_, err = s.RegistryVersion(ctx)
+	}
+	if err == nil {
+		err = s.SaveLife(ctx, collector.Life{CollectorID: r.ID, RunID: "r"})
+	}
+	if err == nil {
+		_, err = s.Lives(ctx, r.ID, 10)
+	}
+	var lease store.Lease
+	if err == nil {
+		lease, err = s.AcquireLease(ctx, "one", "host", time.Minute)
+	}
+	if err == nil {
+		lease, err = s.RenewLease(ctx, lease, time.Minute)
+	}
+	if err == nil {
+		_, err = s.FenceLease(ctx, "one")
+	}
+	if err == nil {
+		_, err = s.Leases(ctx)
+	}
+	if err == nil {
+		err = s.ReleaseLease(ctx, lease)
+	}
+	if err == nil {
 		_, err = s.Resume(ctx, series, 1000)
 	}
 	if err == nil {

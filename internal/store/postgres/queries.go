@@ -3,10 +3,18 @@ package postgres
 import _ "embed" // the statements, one a file, for people who read SQL
 
 var (
+	//go:embed queries/acquire_lease.sql
+	acquireLeaseSQL string
 	//go:embed queries/coverage.sql
 	coverageSQL string
+	//go:embed queries/delete_old_lives.sql
+	deleteOldLivesSQL string
+	//go:embed queries/fence_lease.sql
+	fenceLeaseSQL string
 	//go:embed queries/insert_collector.sql
 	insertCollectorSQL string
+	//go:embed queries/insert_life.sql
+	insertLifeSQL string
 	//go:embed queries/jumps.sql
 	jumpsSQL string
 	//go:embed queries/newest.sql
@@ -15,6 +23,12 @@ var (
 	occupiedSQL string
 	//go:embed queries/register_series.sql
 	registerSeriesSQL string
+	//go:embed queries/registry_version.sql
+	registryVersionSQL string
+	//go:embed queries/release_lease.sql
+	releaseLeaseSQL string
+	//go:embed queries/renew_lease.sql
+	renewLeaseSQL string
 	//go:embed queries/select_candles.sql
 	selectCandlesSQL string
 	//go:embed queries/select_candles_descending.sql
@@ -23,6 +37,10 @@ var (
 	selectCollectorsSQL string
 	//go:embed queries/select_gaps.sql
 	selectGapsSQL string
+	//go:embed queries/select_leases.sql
+	selectLeasesSQL string
+	//go:embed queries/select_lives.sql
+	selectLivesSQL string
 	//go:embed queries/select_series.sql
 	selectSeriesSQL string
 	//go:embed queries/update_collector.sql

@@ -27,7 +27,8 @@ func (s *Store) CreateCollector(ctx context.Context, r collector.Record) (collec
 			err := conn.QueryRow(ctx, insertCollectorSQL, r.Spec.Exchange, r.Spec.Selector, r.Spec.Timeframe.String(), int64(r.Spec.Since),
 				r.Wanted, string(r.Status), r.PID, nullTime(r.StartedAt), nullTime(r.StoppedAt),
 				clean(r.Host), clean(r.Instance), clean(r.BootID), clean(r.Namespace), int64(r.StartTicks), clean(r.RunID), r.Restarts, clean(r.LastError),
-			).Scan(&r.ID)
+				nullTime(r.NextAttempt), nullTime(r.LastExit.At), r.LastExit.Known, r.LastExit.Code, r.LastExit.Signal, clean(r.LastExit.Reason),
+			).Scan(&r.ID, &r.Revision)
 			if !errors.Is(err, pgx.ErrNoRows) {
 				return err
 			}
@@ -48,12 +49,13 @@ func (s *Store) CreateCollector(ctx context.Context, r collector.Record) (collec
 	return r, nil
 }
 
-// UpdateCollector stores all of a record but its ID and Spec; see store.Registry. To want a record
-// again while another of its key is wanted is an *store.ExistsError too.
+// UpdateCollector stores all of a record but its ID and Spec, if its revision is the stored one; see
+// store.Registry. To want a record again while another of its key is wanted is an *store.ExistsError too.
 func (s *Store) UpdateCollector(ctx context.Context, r collector.Record) error {
 	return s.query(ctx, "store a collector", func(conn *pgxpool.Conn) error {
-		tag, err := conn.Exec(ctx, updateCollectorSQL, r.ID, r.Wanted, string(r.Status), r.PID, nullTime(r.StartedAt), nullTime(r.StoppedAt),
-			clean(r.Host), clean(r.Instance), clean(r.BootID), clean(r.Namespace), int64(r.StartTicks), clean(r.RunID), r.Restarts, clean(r.LastError))
+		tag, err := conn.Exec(ctx, updateCollectorSQL, r.ID, r.Revision, r.Wanted, string(r.Status), r.PID, nullTime(r.StartedAt), nullTime(r.StoppedAt),
+			clean(r.Host), clean(r.Instance), clean(r.BootID), clean(r.Namespace), int64(r.StartTicks), clean(r.RunID), r.Restarts, clean(r.LastError),
+			nullTime(r.NextAttempt), nullTime(r.LastExit.At), r.LastExit.Known, r.LastExit.Code, r.LastExit.Signal, clean(r.LastExit.Reason))
 		switch {
 		case code(err) == uniqueViolation:
 			winner, selectErr := selectCollectors(ctx, conn, `WHERE wanted AND id <> $1 AND (exchange, hashtextextended(symbol, 0), timeframe) =
@@ -65,10 +67,22 @@ func (s *Store) UpdateCollector(ctx context.Context, r collector.Record) error {
 		case err != nil:
 			return err
 		case tag.RowsAffected() == 0:
-			return fmt.Errorf("collector %d: %w", r.ID, store.ErrNotFound)
+			return absence(ctx, conn, r.ID)
 		}
 		return nil
 	})
+}
+
+// absence tells why a row was not changed: it has another revision, or it is gone.
+func absence(ctx context.Context, conn *pgxpool.Conn, id int64) error {
+	found, err := selectCollectors(ctx, conn, "WHERE id = $1", id)
+	switch {
+	case err != nil:
+		return err
+	case len(found) == 0:
+		return fmt.Errorf("collector %d: %w", id, store.ErrNotFound)
+	}
+	return fmt.Errorf("collector %d: %w", id, store.ErrConflict)
 }
 
 // CollectorByID gives one record; see store.Registry.
@@ -112,7 +126,10 @@ func (s *Store) DeleteStoppedCollectors(ctx context.Context, before time.Time) (
 	return deleted, err
 }
 
-// query lends a connection of the pool to do, within the gate and with our errors.
+// query lends a connection of the pool to do, within the gate and with our errors. do is begun anew
+// when PostgreSQL took it back because of others: by hand somebody may change several rows in one
+// transaction, in another order than ours, and a database may be set to a stricter isolation. What
+// do does is one statement, or may be done twice.
 func (s *Store) query(ctx context.Context, action string, do func(*pgxpool.Conn) error) error {
 	if err := s.gate.Enter(); err != nil {
 		return err
@@ -123,9 +140,13 @@ func (s *Store) query(ctx context.Context, action string, do func(*pgxpool.Conn)
 		return s.failure(ctx, action, err)
 	}
 	defer conn.Release()
-	err = do(conn)
-	var exists *store.ExistsError
-	if errors.As(err, &exists) || errors.Is(err, store.ErrNotFound) {
+	for attempt := 1; ; attempt++ {
+		err = do(conn)
+		if c := code(err); (c != deadlockDetected && c != serializationFailure) || attempt == writeAttempts {
+			break
+		}
+	}
+	if store.IsAnswer(err) {
 		return err
 	}
 	return s.failure(ctx, action, err)
@@ -151,9 +172,10 @@ func scanCollector(row pgx.CollectableRow) (collector.Record, error) {
 	var r collector.Record
 	var timeframe, status string
 	var since, ticks int64
-	var started, stopped *time.Time
+	var started, stopped, next, exit *time.Time
 	err := row.Scan(&r.ID, &r.Spec.Exchange, &r.Spec.Selector, &timeframe, &since, &r.Wanted, &status, &r.PID, &started, &stopped,
-		&r.Host, &r.Instance, &r.BootID, &r.Namespace, &ticks, &r.RunID, &r.Restarts, &r.LastError)
+		&r.Host, &r.Instance, &r.BootID, &r.Namespace, &ticks, &r.RunID, &r.Restarts, &r.LastError,
+		&next, &exit, &r.LastExit.Known, &r.LastExit.Code, &r.LastExit.Signal, &r.LastExit.Reason, &r.Revision)
 	if err != nil {
 		return r, err
 	}
@@ -163,13 +185,17 @@ func scanCollector(row pgx.CollectableRow) (collector.Record, error) {
 		r.Spec.Timeframe = tf
 	}
 	r.Spec.Since, r.Status, r.StartTicks = candle.Millis(since), collector.Status(status), uint64(ticks)
-	if started != nil {
-		r.StartedAt = started.UTC().Truncate(time.Millisecond)
-	}
-	if stopped != nil {
-		r.StoppedAt = stopped.UTC().Truncate(time.Millisecond)
-	}
+	r.StartedAt, r.StoppedAt = timeOf(started), timeOf(stopped)
+	r.NextAttempt, r.LastExit.At = timeOf(next), timeOf(exit)
 	return r, nil
+}
+
+// timeOf gives a stored time to the millisecond in UTC, or the zero time for nil.
+func timeOf(t *time.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return t.UTC().Truncate(time.Millisecond)
 }
 
 // nullTime gives a time to the millisecond in UTC, or nil for the zero time.

@@ -28,5 +28,12 @@ func open(t *testing.T, config postgres.Config) *postgres.Store {
 }
 
 func TestStore(t *testing.T) {
-	storetest.Run(t, func(t *testing.T) store.Store { return open(t, postgres.Config{URL: pgtest.Database(t)}) })
+	storetest.Run(t, func(t *testing.T) storetest.Database {
+		address := pgtest.Database(t)
+		return storetest.Database{
+			Store:   open(t, postgres.Config{URL: address}),
+			Open:    func(t *testing.T) store.Store { return open(t, postgres.Config{URL: address}) },
+			Execute: func(t *testing.T, statements ...string) { execute(t, address, statements...) },
+		}
+	})
 }

@@ -42,9 +42,8 @@ func extended(err error) int {
 // failure makes of a driver's error what the contract asks for. A cancelled context stays what it
 // is; a deadline that passed means that the database did not answer in time.
 func (s *Store) failure(ctx context.Context, action string, err error) error {
-	var exists *store.ExistsError
 	switch {
-	case err == nil, errors.As(err, &exists), errors.Is(err, store.ErrNotFound):
+	case err == nil, store.IsAnswer(err):
 		return err
 	case errors.Is(ctx.Err(), context.Canceled):
 		return fmt.Errorf("cannot %s: %w", action, ctx.Err())

@@ -20,7 +20,10 @@ var migrationFiles embed.FS
 // appliedSQL reads goose's table of applied steps.
 const appliedSQL = "SELECT version_id, CAST(strftime('%s', tstamp) AS INTEGER) FROM " + goose.DefaultTablename + " WHERE is_applied"
 
-// Migrate applies what is pending, each step in a transaction of its own, and lists it.
+// Migrate applies what is pending, each step in a transaction of its own, and lists it. Several
+// processes may call it at once. SQLite has no lock that outlasts a transaction, so two of them may
+// find a step pending; the second one then fails within its transaction, which leaves nothing, and
+// goes on once it sees that the step has been done meanwhile.
 func (s *Store) Migrate(ctx context.Context) (applied []store.Migration, err error) {
 	err = s.call(ctx, "bring the database's tables up to date", func() error {
 		files, err := fs.Sub(migrationFiles, "migrations")
@@ -32,18 +35,27 @@ func (s *Store) Migrate(ctx context.Context) (applied []store.Migration, err err
 		if err != nil {
 			return err
 		}
-		results, err := provider.Up(ctx)
-		var partial *goose.PartialError
-		if errors.As(err, &partial) {
-			results = partial.Applied
+		for {
+			results, err := provider.Up(ctx)
+			var partial *goose.PartialError
+			if errors.As(err, &partial) {
+				results = partial.Applied
+			}
+			now := time.Now().UTC().Truncate(time.Millisecond)
+			for _, r := range results {
+				m := store.Migration{Version: r.Source.Version, Name: path.Base(r.Source.Path), Applied: now}
+				applied = append(applied, m)
+				s.logger.Info("database migrated", "version", m.Version, "name", m.Name)
+			}
+			if partial == nil {
+				return err
+			}
+			at, lookErr := s.appliedAt(ctx)
+			if _, done := at[partial.Failed.Source.Version]; lookErr != nil || !done {
+				return errors.Join(err, lookErr)
+			}
+			// Done by somebody else. Each turn leaves a step less, so there is an end.
 		}
-		now := time.Now().UTC().Truncate(time.Millisecond)
-		for _, r := range results {
-			m := store.Migration{Version: r.Source.Version, Name: path.Base(r.Source.Path), Applied: now}
-			applied = append(applied, m)
-			s.logger.Info("database migrated", "version", m.Version, "name", m.Name)
-		}
-		return err
 	})
 	return applied, err
 }

@@ -28,7 +28,8 @@ func (s *Store) CreateCollector(ctx context.Context, r collector.Record) (collec
 		err := tx.QueryRowContext(ctx, insertCollectorSQL, r.Spec.Exchange, r.Spec.Selector, r.Spec.Timeframe.String(), int64(r.Spec.Since),
 			r.Wanted, string(r.Status), r.PID, nullTime(r.StartedAt), nullTime(r.StoppedAt),
 			r.Host, r.Instance, r.BootID, r.Namespace, int64(r.StartTicks), r.RunID, r.Restarts, r.LastError,
-		).Scan(&r.ID)
+			nullTime(r.NextAttempt), nullTime(r.LastExit.At), r.LastExit.Known, r.LastExit.Code, r.LastExit.Signal, r.LastExit.Reason,
+		).Scan(&r.ID, &r.Revision)
 		if !errors.Is(err, sql.ErrNoRows) {
 			return err
 		}
@@ -48,12 +49,13 @@ func (s *Store) CreateCollector(ctx context.Context, r collector.Record) (collec
 	return r, nil
 }
 
-// UpdateCollector stores all of a record but its ID and Spec; see store.Registry. To want a record
-// again while another of its key is wanted is an *store.ExistsError too.
+// UpdateCollector stores all of a record but its ID and Spec, if its revision is the stored one; see
+// store.Registry. To want a record again while another of its key is wanted is an *store.ExistsError too.
 func (s *Store) UpdateCollector(ctx context.Context, r collector.Record) error {
 	return s.change(ctx, "store a collector", func(tx *sql.Tx) error {
-		result, err := tx.ExecContext(ctx, updateCollectorSQL, r.ID, r.Wanted, string(r.Status), r.PID, nullTime(r.StartedAt), nullTime(r.StoppedAt),
-			r.Host, r.Instance, r.BootID, r.Namespace, int64(r.StartTicks), r.RunID, r.Restarts, r.LastError)
+		result, err := tx.ExecContext(ctx, updateCollectorSQL, r.ID, r.Revision, r.Wanted, string(r.Status), r.PID, nullTime(r.StartedAt), nullTime(r.StoppedAt),
+			r.Host, r.Instance, r.BootID, r.Namespace, int64(r.StartTicks), r.RunID, r.Restarts, r.LastError,
+			nullTime(r.NextAttempt), nullTime(r.LastExit.At), r.LastExit.Known, r.LastExit.Code, r.LastExit.Signal, r.LastExit.Reason)
 		if extended(err) == codeConstraintUnique {
 			winner, selectErr := selectCollectors(ctx, tx, `WHERE wanted AND id <> ?1 AND (exchange, symbol, timeframe) =
 				(SELECT exchange, symbol, timeframe FROM collectors WHERE id = ?1)`, r.ID)
@@ -68,7 +70,15 @@ func (s *Store) UpdateCollector(ctx context.Context, r collector.Record) error {
 		if n, err := result.RowsAffected(); err != nil || n > 0 {
 			return err
 		}
-		return fmt.Errorf("collector %d: %w", r.ID, store.ErrNotFound)
+		// Not changed: it has another revision, or it is gone.
+		found, err := selectCollectors(ctx, tx, "WHERE id = ?1", r.ID)
+		switch {
+		case err != nil:
+			return err
+		case len(found) == 0:
+			return fmt.Errorf("collector %d: %w", r.ID, store.ErrNotFound)
+		}
+		return fmt.Errorf("collector %d: %w", r.ID, store.ErrConflict)
 	})
 }
 
@@ -159,9 +169,10 @@ func scanCollector(rows *sql.Rows) (collector.Record, error) {
 	var r collector.Record
 	var timeframe, status string
 	var since, ticks int64
-	var started, stopped sql.NullString
+	var started, stopped, next, exit sql.NullString
 	err := rows.Scan(&r.ID, &r.Spec.Exchange, &r.Spec.Selector, &timeframe, &since, &r.Wanted, &status, &r.PID, &started, &stopped,
-		&r.Host, &r.Instance, &r.BootID, &r.Namespace, &ticks, &r.RunID, &r.Restarts, &r.LastError)
+		&r.Host, &r.Instance, &r.BootID, &r.Namespace, &ticks, &r.RunID, &r.Restarts, &r.LastError,
+		&next, &exit, &r.LastExit.Known, &r.LastExit.Code, &r.LastExit.Signal, &r.LastExit.Reason, &r.Revision)
 	if err != nil {
 		return r, err
 	}
@@ -171,17 +182,30 @@ func scanCollector(rows *sql.Rows) (collector.Record, error) {
 		r.Spec.Timeframe = tf
 	}
 	r.Spec.Since, r.Status, r.StartTicks = candle.Millis(since), collector.Status(status), uint64(ticks)
-	for _, at := range []struct {
-		text sql.NullString
-		time *time.Time
-	}{{started, &r.StartedAt}, {stopped, &r.StoppedAt}} {
-		if at.text.Valid {
-			if *at.time, err = time.Parse(timeForm, at.text.String); err != nil {
-				return r, fmt.Errorf("collector %d: %w", r.ID, err)
+	err = parseTimes(
+		storedTime{started, &r.StartedAt}, storedTime{stopped, &r.StoppedAt},
+		storedTime{next, &r.NextAttempt}, storedTime{exit, &r.LastExit.At})
+	if err != nil {
+		return r, fmt.Errorf("collector %d: %w", r.ID, err)
+	}
+	return r, nil
+}
+
+// storedTime is a time as a table keeps it, and where it belongs.
+type storedTime struct {
+	text sql.NullString
+	time *time.Time
+}
+
+func parseTimes(all ...storedTime) (err error) {
+	for _, one := range all {
+		if one.text.Valid {
+			if *one.time, err = time.Parse(timeForm, one.text.String); err != nil {
+				return err
 			}
 		}
 	}
-	return r, nil
+	return nil
 }
 
 // nullTime gives a time as the table keeps it, or nil for the zero time.

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"sync"
 	"testing"
+	"time"
 
 	"velador/internal/candle"
+	"velador/internal/collector"
 	"velador/internal/problem"
 	"velador/internal/store"
 )
@@ -116,8 +118,12 @@ var concurrencyTests = []test{
 		_, writeErr := s.Write(ctx, bars(eth(1), base, 1))
 		_, resumeErr := s.Resume(ctx, eth(1), 1)
 		_, listErr := s.Collectors(ctx)
+		_, versionErr := s.RegistryVersion(ctx)
+		lifeErr := s.SaveLife(ctx, collector.Life{CollectorID: 1, RunID: "r"})
+		_, leaseErr := s.AcquireLease(ctx, "one", "host", time.Minute)
+		_, fenceErr := s.FenceLease(ctx, "one")
 		readErr := s.EachCandle(ctx, store.Query{Series: eth(1)}, func(candle.Candle) error { return nil })
-		for _, err := range []error{writeErr, resumeErr, listErr, readErr, s.Ping(ctx)} {
+		for _, err := range []error{writeErr, resumeErr, listErr, readErr, versionErr, lifeErr, leaseErr, fenceErr, s.Ping(ctx)} {
 			if !errors.Is(err, context.Canceled) || problem.KindOf(err) == problem.Unavailable {
 				t.Errorf("with a cancelled context: %v", err)
 			}

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"velador/internal/collector"
 	"velador/internal/problem"
 	"velador/internal/store"
 )
@@ -47,7 +48,11 @@ var migrationTests = []test{
 		_, err := s.Write(t.Context(), bars(eth(1), 0, 1))
 		_, listErr := s.Collectors(t.Context())
 		_, seriesErr := s.Series(t.Context())
-		for _, err := range []error{err, listErr, seriesErr} {
+		_, versionErr := s.RegistryVersion(t.Context())
+		lifeErr := s.SaveLife(t.Context(), collector.Life{CollectorID: 1, RunID: "r"})
+		_, leaseErr := s.AcquireLease(t.Context(), "one", "host", time.Minute)
+		_, fenceErr := s.FenceLease(t.Context(), "one")
+		for _, err := range []error{err, listErr, seriesErr, versionErr, lifeErr, leaseErr, fenceErr} {
 			if problem.KindOf(err) != problem.Unavailable || problem.CodeOf(err) != problem.CodeDatabaseUnavailable {
 				t.Errorf("without tables: %v", err)
 			}

@@ -28,11 +28,21 @@ func create(t *testing.T, s store.Store, selector string) collector.Record {
 	return r
 }
 
-func update(t *testing.T, s store.Store, r collector.Record) {
+// update gives the record as it is stored then.
+func update(t *testing.T, s store.Store, r collector.Record) collector.Record {
 	t.Helper()
 	if err := s.UpdateCollector(t.Context(), r); err != nil {
 		t.Fatal(err)
 	}
+	r.Revision++
+	return r
+}
+
+// stop makes history of a record.
+func stop(t *testing.T, s store.Store, r collector.Record, when time.Time) collector.Record {
+	t.Helper()
+	r.Wanted, r.Status, r.StoppedAt = false, collector.Stopped, when
+	return update(t, s, r)
 }
 
 func idsOf(records []collector.Record) []int64 {
@@ -56,12 +66,17 @@ var registryTests = []test{
 			ID: 77, Spec: spec("ETHUSDT"), Status: collector.Stopped, Host: "one",
 			Identity:  collector.Identity{PID: 99, Instance: "one:/data"},
 			StartedAt: started.Add(456 * time.Microsecond).In(time.FixedZone("east", 7200)), Restarts: 2,
+			NextAttempt: started, Revision: 40, LastExit: collector.Exit{At: started.Add(789 * time.Microsecond), Known: true, Signal: 9, Reason: "killed"},
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
 		want := collector.Record{ID: made.ID, Spec: spec("ETHUSDT"), Wanted: true, Status: collector.Running, Host: "one",
-			Identity: collector.Identity{Instance: "one:/data"}, StartedAt: started, Restarts: 2}
+			Identity: collector.Identity{Instance: "one:/data"}, StartedAt: started, Restarts: 2,
+			LastExit: collector.Exit{At: started, Known: true, Signal: 9, Reason: "killed"}, Revision: made.Revision}
+		if made.Revision == 0 || made.ID == 77 {
+			t.Errorf("CreateCollector gives ID %d, revision %d", made.ID, made.Revision)
+		}
 		if made != want {
 			t.Errorf("CreateCollector gives\n%+v, want\n%+v", made, want)
 		}
@@ -73,15 +88,16 @@ var registryTests = []test{
 		r := create(t, s, "ETHUSDT")
 		r.Wanted, r.Status, r.Host, r.Restarts, r.LastError = false, collector.Failed, "two", 7, "señal rota 🕯"
 		r.Identity = collector.Identity{Instance: "two:/data", BootID: "b", Namespace: "pid:[4026531836]", PID: 4194303, StartTicks: 1<<62 + 1, RunID: "r"}
-		r.StartedAt, r.StoppedAt = started.Add(time.Hour), started.Add(2*time.Hour)
+		r.StartedAt, r.StoppedAt, r.NextAttempt = started.Add(time.Hour), started.Add(2*time.Hour), started.Add(3*time.Hour)
+		r.LastExit = collector.Exit{At: started.Add(time.Minute), Known: true, Code: 78, Signal: 15, Reason: "configuración inválida"}
 		changed := r
 		changed.Spec = spec("OTHER")
-		update(t, s, changed)
+		r.Revision = update(t, s, changed).Revision
 		if got, err := s.CollectorByID(t.Context(), r.ID); err != nil || got != r {
 			t.Errorf("after the update:\n%+v (%v), want\n%+v", got, err, r)
 		}
-		r.StartedAt, r.StoppedAt = time.Time{}, time.Time{}
-		update(t, s, r)
+		r.StartedAt, r.StoppedAt, r.NextAttempt, r.LastExit = time.Time{}, time.Time{}, time.Time{}, collector.Exit{}
+		r = update(t, s, r)
 		if got, err := s.CollectorByID(t.Context(), r.ID); err != nil || got != r {
 			t.Errorf("with zero times:\n%+v (%v), want\n%+v", got, err, r)
 		}
@@ -109,8 +125,7 @@ var registryTests = []test{
 		if _, err := s.CreateCollector(t.Context(), collector.Record{Spec: other}); err != nil {
 			t.Errorf("1M beside 1m: %v", err)
 		}
-		first.Wanted, first.Status, first.StoppedAt = false, collector.Stopped, started.Add(time.Hour)
-		update(t, s, first)
+		first = stop(t, s, first, started.Add(time.Hour))
 		second := create(t, s, "ETHUSDT")
 		if second.ID <= first.ID {
 			t.Errorf("ID %d follows %d", second.ID, first.ID)
@@ -183,15 +198,11 @@ var registryTests = []test{
 		wantIDs(t, "PID 500", byPID, err, b.ID, a.ID)
 	}},
 	{name: "OldStoppedCollectorsAreRemoved", run: func(t *testing.T, s store.Store) {
-		stop := func(selector string, when time.Time, wanted bool) collector.Record {
-			r := create(t, s, selector)
-			r.Status, r.StoppedAt, r.Wanted = collector.Stopped, when, wanted
-			update(t, s, r)
-			return r
-		}
-		stop("OLD", started, false)
-		edge := stop("EDGE", started.Add(time.Hour), false)
-		wished := stop("WISHED", started, true)
+		stop(t, s, create(t, s, "OLD"), started)
+		edge := stop(t, s, create(t, s, "EDGE"), started.Add(time.Hour))
+		wished := create(t, s, "WISHED")
+		wished.Status, wished.StoppedAt = collector.Stopped, started
+		update(t, s, wished)
 		running := create(t, s, "RUNNING")
 		n, err := s.DeleteStoppedCollectors(t.Context(), started.Add(time.Hour))
 		if err != nil || n != 1 {

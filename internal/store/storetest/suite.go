@@ -11,13 +11,27 @@ import (
 	"velador/internal/store"
 )
 
-// Run runs the suite. open gives a store on an empty database; the suite migrates it and closes it.
-func Run(t *testing.T, open func(t *testing.T) store.Store) {
-	for _, group := range [][]test{migrationTests, registryTests, candleTests, gapTests, resumeTests, concurrencyTests} {
+// Database is an empty database with a store on it. The suite migrates it and closes the store.
+type Database struct {
+	Store store.Store
+	// Open gives a further store on the same database, as another process has one; it is closed when
+	// the test ends.
+	Open func(t *testing.T) store.Store
+	// Execute runs SQL on a connection of its own, as another program or a person does.
+	Execute func(t *testing.T, statements ...string)
+}
+
+// Run runs the suite; open gives a database of its own to each test.
+func Run(t *testing.T, open func(t *testing.T) Database) {
+	for _, group := range [][]test{
+		migrationTests, registryTests, revisionTests, versionTests, lifeTests, leaseTests, leaseRaceTests,
+		candleTests, gapTests, resumeTests, concurrencyTests,
+	} {
 		for _, one := range group {
 			t.Run(one.name, func(t *testing.T) {
 				t.Parallel()
-				s := open(t)
+				d := open(t)
+				s := d.Store
 				t.Cleanup(func() {
 					if err := s.Close(); err != nil {
 						t.Errorf("Close: %v", err)
@@ -28,6 +42,10 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 						t.Fatalf("Migrate: %v", err)
 					}
 				}
+				if one.beside != nil {
+					one.beside(t, d)
+					return
+				}
 				one.run(t, s)
 			})
 		}
@@ -35,9 +53,10 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 }
 
 type test struct {
-	name  string
-	empty bool // on a database that has not been migrated
-	run   func(t *testing.T, s store.Store)
+	name   string
+	empty  bool // on a database that has not been migrated
+	run    func(t *testing.T, s store.Store)
+	beside func(t *testing.T, d Database) // instead of run, for a test that needs more than the store
 }
 
 // eth is the series of most tests.

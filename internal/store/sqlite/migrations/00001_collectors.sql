@@ -1,7 +1,6 @@
 -- The registry of collectors: the contract's seven columns first, then velador's own. Times are
 -- UTC in RFC 3339 with milliseconds, which people can read and which sort as they should.
--- IF NOT EXISTS everywhere: SQLite has no lock that outlasts a transaction, so two processes may
--- both find this step pending.
+-- IF NOT EXISTS everywhere, because two processes may both find this step pending (migrate.go).
 
 -- +goose Up
 CREATE TABLE IF NOT EXISTS collectors (

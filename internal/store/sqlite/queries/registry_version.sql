@@ -1,0 +1,2 @@
+-- How often the collectors have changed.
+SELECT version FROM registry_version
