@@ -30,7 +30,10 @@ fuzz: ## every fuzz target for FUZZTIME (default 20s) each
 bench: ## the benchmarks of docs/BENCHMARKS.md
 	go test -run '^$$' -bench . -benchmem -timeout 30m ./bench/... ./internal/exchange/binance ./internal/supervise ./internal/proc
 
+bench-supervisors: ## velador beside PM2 and supervisord, with 100 and 500 children (about 20 minutes)
+	bench/supervisors/run_all.sh
+
 demo: ## the product at work, without internet
 	go run ./cmd/velador demo
 
-.PHONY: help build test race lint fuzz bench demo
+.PHONY: help build test race lint fuzz bench bench-supervisors demo

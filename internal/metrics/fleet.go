@@ -4,131 +4,113 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"velador/internal/collector"
 )
 
-// lookTimeout bounds how long the fleet may take; Prometheus waits 10 s unless it is told otherwise.
-const lookTimeout = 5 * time.Second
-
 // labels tell one collector from all others.
-var labels = []string{"id", "exchange", "selector", "timeframe"}
-
-func ofCollector(name, help string, more ...string) *prometheus.Desc {
-	return prometheus.NewDesc("velador_collector_"+name, help, append(labels[:len(labels):len(labels)], more...), nil)
-}
-
-// The figures of each collector. Counters begin with its process, as those of any process do.
 var (
-	up         = ofCollector("up", "1 while the collector has a process.")
-	phase      = ofCollector("phase", "1 for the phase that the collector is in, 0 for all others.", "phase")
-	adopted    = ofCollector("adopted", "1 while its process is one that was found running, not started.")
-	restarts   = ofCollector("restarts_total", "Lives of its process before this one.")
-	waits      = ofCollector("backoff_seconds", "How long until the next attempt to start its process; 0 while it has one.")
-	started    = ofCollector("start_time_seconds", "When its process was started, since the epoch.")
-	rss        = ofCollector("rss_bytes", "Resident memory of its process.")
-	uss        = ofCollector("uss_bytes", "Memory of its process that is its own alone; missing where the system does not tell.")
-	cpu        = ofCollector("cpu_seconds_total", "User and system time of its process.")
-	candles    = ofCollector("candles_total", "Closed candles that its process has brought.")
-	messages   = ofCollector("messages_total", "Messages of candles that its process has received from the exchange's streams.")
-	requests   = ofCollector("requests_total", "Questions of history that its process has asked the exchange.")
-	failed     = ofCollector("request_failures_total", "Of them, those without a usable answer.")
-	reconnects = ofCollector("reconnects_total", "Connections of streams that its process had to make anew.")
-	series     = ofCollector("series", "Series that it follows.")
-	seriesLive = ofCollector("series_live", "Of them, those at the live edge.")
-	openGaps   = ofCollector("open_gaps", "Gaps that it still asks for.")
-	lastCandle = ofCollector("last_candle_timestamp_seconds", "Open time of the newest candle that it brought or found stored, since the epoch; missing before the first.")
-	silence    = ofCollector("silence_seconds", "How long, by the exchange's clock, it has brought no candle without a reason for that.")
-	candleAge  = ofCollector("last_candle_age_seconds", "From that candle's close to the collector's newest sign of life, by the exchange's clock.")
+	labels      = []string{"exchange", "id", "selector", "timeframe"}
+	phaseLabels = []string{"exchange", "id", "phase", "selector", "timeframe"}
 )
 
-// The figures of all of them.
-var (
-	fleetUp  = prometheus.NewDesc("velador_fleet_up", "1 when the collectors could be asked how they are.", nil, nil)
-	byStatus = prometheus.NewDesc("velador_collectors", "Collectors that are not over, by status.", []string{"status"}, nil)
-)
-
-// fleetCollector gives what was known of the fleet when it was asked.
-type fleetCollector struct {
-	list  []collector.Live
-	known bool // false: the fleet could not be asked
+// figure is one of those that each collector has. What is not known of one is left out: 0 would be a
+// claim.
+type figure struct {
+	name, help string
+	kind       kind
+	known      func(*collector.Live) bool
+	value      func(live *collector.Live, now time.Time) float64
 }
 
-// Describe lists every figure.
-func (c fleetCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, desc := range []*prometheus.Desc{
-		up, phase, adopted, restarts, waits, started, rss, uss, cpu, candles, messages, requests, failed, reconnects,
-		series, seriesLive, openGaps, silence, lastCandle, candleAge, fleetUp, byStatus,
-	} {
-		ch <- desc
-	}
+// figures are those of each collector. Counters begin with its process, as those of any process do.
+var figures = []figure{
+	{"up", "1 while the collector has a process.", gauge, always,
+		func(l *collector.Live, _ time.Time) float64 { return number(l.Alive()) }},
+	{"adopted", "1 while its process is one that was found running, not started.", gauge, always,
+		func(l *collector.Live, _ time.Time) float64 { return number(l.Vitals.Adopted) }},
+	{"restarts_total", "Lives of its process before this one.", counter, always,
+		func(l *collector.Live, _ time.Time) float64 { return float64(l.Restarts) }},
+	{"backoff_seconds", "How long until the next attempt to start its process; 0 while it has one.", gauge, always, untilNextAttempt},
+	{"start_time_seconds", "When its process was started, since the epoch.", gauge, (*collector.Live).Alive,
+		func(l *collector.Live, _ time.Time) float64 { return seconds(l.StartedAt.UnixMilli()) }},
+	{"rss_bytes", "Resident memory of its process.", gauge, measured,
+		func(l *collector.Live, _ time.Time) float64 { return float64(l.Vitals.RSS) }},
+	{"uss_bytes", "Memory of its process that is its own alone; missing where the system does not tell.", gauge,
+		func(l *collector.Live) bool { return l.Alive() && l.Vitals.USS > 0 },
+		func(l *collector.Live, _ time.Time) float64 { return float64(l.Vitals.USS) }},
+	{"cpu_seconds_total", "User and system time of its process.", counter, measured,
+		func(l *collector.Live, _ time.Time) float64 { return l.Vitals.CPU.Seconds() }},
+	{"candles_total", "Closed candles that its process has brought.", counter, said,
+		func(l *collector.Live, _ time.Time) float64 { return float64(l.Vitals.Beat.Candles) }},
+	{"messages_total", "Messages of candles that its process has received from the exchange's streams.", counter, said,
+		func(l *collector.Live, _ time.Time) float64 { return float64(l.Vitals.Beat.Messages) }},
+	{"requests_total", "Questions of history that its process has asked the exchange.", counter, said,
+		func(l *collector.Live, _ time.Time) float64 { return float64(l.Vitals.Beat.Requests) }},
+	{"request_failures_total", "Of them, those without a usable answer.", counter, said,
+		func(l *collector.Live, _ time.Time) float64 { return float64(l.Vitals.Beat.Failures) }},
+	{"reconnects_total", "Connections of streams that its process had to make anew.", counter, said,
+		func(l *collector.Live, _ time.Time) float64 { return float64(l.Vitals.Beat.Reconnects) }},
+	{"series", "Series that it follows.", gauge, said,
+		func(l *collector.Live, _ time.Time) float64 { return float64(l.Vitals.Beat.Series) }},
+	{"series_live", "Of them, those at the live edge.", gauge, said,
+		func(l *collector.Live, _ time.Time) float64 { return float64(l.Vitals.Beat.LiveNow) }},
+	{"open_gaps", "Gaps that it still asks for.", gauge, said,
+		func(l *collector.Live, _ time.Time) float64 { return float64(l.Vitals.Beat.OpenGaps) }},
+	{"silence_seconds", "How long, by the exchange's clock, it has brought no candle without a reason for that.", gauge, said,
+		func(l *collector.Live, _ time.Time) float64 { return l.Vitals.Beat.Silent().Seconds() }},
+	{"last_candle_timestamp_seconds", "Open time of the newest candle that it brought or found stored, since the epoch; missing before the first.", gauge, brought,
+		func(l *collector.Live, _ time.Time) float64 { return seconds(int64(l.Vitals.Beat.LastOpen)) }},
+	{"last_candle_age_seconds", "From that candle's close to the collector's newest sign of life, by the exchange's clock.", gauge, brought,
+		func(l *collector.Live, _ time.Time) float64 { return l.Vitals.Beat.Age().Seconds() }},
 }
 
-// Collect gives their values.
-func (c fleetCollector) Collect(ch chan<- prometheus.Metric) {
-	if !c.known {
-		ch <- prometheus.MustNewConstMetric(fleetUp, prometheus.GaugeValue, 0)
-		return
+func always(*collector.Live) bool { return true }
+
+// measured: the machine was asked what its process takes.
+func measured(l *collector.Live) bool { return l.Alive() && l.Vitals.RSS > 0 }
+
+// said: its process has said how it is.
+func said(l *collector.Live) bool { return l.Alive() && l.Vitals.Beat != (collector.Beat{}) }
+
+// brought: there is a newest candle.
+func brought(l *collector.Live) bool { return said(l) && l.Vitals.Beat.LastOpen != 0 }
+
+func untilNextAttempt(l *collector.Live, now time.Time) float64 {
+	if l.NextAttempt.IsZero() {
+		return 0
 	}
-	ch <- prometheus.MustNewConstMetric(fleetUp, prometheus.GaugeValue, 1)
+	return max(0, l.NextAttempt.Sub(now)).Seconds()
+}
+
+// showFleet writes what was known of the fleet when it was asked.
+func showFleet(page *Page, list []collector.Live, now time.Time) {
+	families := make([]*Family, len(figures))
+	for i, f := range figures {
+		if f.kind == counter {
+			families[i] = page.Counter("collector_"+f.name, f.help, labels...)
+		} else {
+			families[i] = page.Gauge("collector_"+f.name, f.help, labels...)
+		}
+	}
+	phase := page.Gauge("collector_phase", "1 for the phase that the collector is in, 0 for all others.", phaseLabels...)
 	counts := map[collector.Status]int{}
-	now := time.Now()
-	for i := range c.list {
-		counts[c.list[i].Status]++
-		one(ch, &c.list[i], now)
+	for i := range list {
+		live := &list[i]
+		counts[live.Status]++
+		exchange, id, selector, timeframe := live.Spec.Exchange, strconv.FormatInt(live.ID, 10), live.Spec.Selector, live.Spec.Timeframe.String()
+		for i, f := range figures {
+			if f.known(live) {
+				families[i].Sample(f.value(live, now), exchange, id, selector, timeframe)
+			}
+		}
+		current := live.Phase()
+		for _, p := range collector.Phases() {
+			phase.Sample(number(p == current), exchange, id, string(p), selector, timeframe)
+		}
 	}
+	byStatus := page.Gauge("collectors", "Collectors that are not over, by status.", "status")
 	for _, status := range []collector.Status{collector.Running, collector.Failed, collector.Stopped} {
-		ch <- prometheus.MustNewConstMetric(byStatus, prometheus.GaugeValue, float64(counts[status]), string(status))
-	}
-}
-
-// one gives the figures of one collector. What is not known is left out: 0 would be a claim.
-func one(ch chan<- prometheus.Metric, live *collector.Live, now time.Time) {
-	names := []string{strconv.FormatInt(live.ID, 10), bounded(live.Spec.Exchange), bounded(live.Spec.Selector), live.Spec.Timeframe.String()}
-	send := func(desc *prometheus.Desc, kind prometheus.ValueType, value float64, more ...string) {
-		ch <- prometheus.MustNewConstMetric(desc, kind, value, append(names[:len(names):len(names)], more...)...)
-	}
-	gauge, counter := prometheus.GaugeValue, prometheus.CounterValue
-	current := live.Phase()
-	for _, p := range collector.Phases() {
-		send(phase, gauge, number(p == current), string(p))
-	}
-	send(up, gauge, number(live.Alive()))
-	send(adopted, gauge, number(live.Vitals.Adopted))
-	send(restarts, counter, float64(live.Restarts))
-	var left time.Duration
-	if !live.NextAttempt.IsZero() {
-		left = max(0, live.NextAttempt.Sub(now))
-	}
-	send(waits, gauge, left.Seconds())
-	if !live.Alive() {
-		return
-	}
-	send(started, gauge, seconds(live.StartedAt.UnixMilli()))
-	if live.Vitals.RSS > 0 {
-		send(rss, gauge, float64(live.Vitals.RSS))
-		send(cpu, counter, live.Vitals.CPU.Seconds())
-	}
-	if live.Vitals.USS > 0 {
-		send(uss, gauge, float64(live.Vitals.USS))
-	}
-	beat := &live.Vitals.Beat
-	if *beat == (collector.Beat{}) {
-		return // it has said nothing yet
-	}
-	send(candles, counter, float64(beat.Candles))
-	send(messages, counter, float64(beat.Messages))
-	send(requests, counter, float64(beat.Requests))
-	send(failed, counter, float64(beat.Failures))
-	send(reconnects, counter, float64(beat.Reconnects))
-	send(series, gauge, float64(beat.Series))
-	send(seriesLive, gauge, float64(beat.LiveNow))
-	send(openGaps, gauge, float64(beat.OpenGaps))
-	send(silence, gauge, beat.Silent().Seconds())
-	if beat.LastOpen != 0 {
-		send(lastCandle, gauge, seconds(int64(beat.LastOpen)))
-		send(candleAge, gauge, beat.Age().Seconds())
+		byStatus.Sample(float64(counts[status]), string(status))
 	}
 }
 

@@ -15,11 +15,11 @@ const (
 // bounded makes a text fit to be a label's value: valid UTF-8, and not longer than maxLabel. A list of
 // hundreds of symbols is cut; a digest of the whole, behind a dash, keeps two of them apart.
 func bounded(text string) string {
-	digest := sha256.Sum256([]byte(text))
 	clean := strings.ToValidUTF8(text, "\uFFFD")
 	if len(clean) <= maxLabel {
 		return clean
 	}
+	digest := sha256.Sum256([]byte(text))
 	cut := maxLabel - 1 - 2*labelHash
 	for !utf8.RuneStart(clean[cut]) {
 		cut--
