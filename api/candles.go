@@ -44,4 +44,16 @@ type CoverageAnswer struct {
 	Expected  int64  `json:"expected" doc:"Candles of a complete series from the first to the last that is stored or known as missing." example:"1440"`
 	Present   int64  `json:"present" doc:"Stored candles." example:"1360"`
 	Gaps      []Gap  `json:"gaps" nullable:"false" doc:"Known gaps that touch the stretch, oldest first; never null."`
+	Days      []Day  `json:"days,omitzero" nullable:"false" doc:"With by=day, and missing without it: every day of the stretch, oldest first; of timeframes above a day those on which a candle opens, or should."`
+}
+
+// Day says how complete one UTC day of a series is. Expected is Present plus Absent plus Open. An
+// interval that holds two candles, one of them off the grid, is counted once.
+type Day struct {
+	Date     string `json:"date" format:"date" doc:"In UTC." example:"2023-03-24"`
+	Expected int64  `json:"expected" doc:"Candles of a complete day; of the first day those from the first that is stored or known as missing on, of the last those up to the last." example:"1440"`
+	Present  int64  `json:"present" doc:"Intervals that hold a stored candle." example:"1360"`
+	Repaired int64  `json:"repaired" doc:"Of those present, the ones that were missing at first and came later." example:"0"`
+	Absent   int64  `json:"absent" doc:"Missing, and proved absent at the source." example:"80"`
+	Open     int64  `json:"open" doc:"Missing, and not known as absent." example:"0"`
 }

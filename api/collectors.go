@@ -112,6 +112,32 @@ type StopAnswer struct {
 	PID     int    `json:"pid" example:"12345"`
 }
 
+// StopAllRequest asks to stop every collector. It has no members, and may be left out.
+type StopAllRequest struct{}
+
+// StopAllAnswer tells which collectors were stopped. Where some could not be, the status is 500, or
+// 503 when it may help to ask again; then the member error says so in a sentence, as in every error.
+type StopAllAnswer struct {
+	Error   string             `json:"error,omitempty" example:"Collectors que no pudieron detenerse: 1; detenidos: 1"`
+	Code    string             `json:"code,omitempty" example:"stop_all_failed"`
+	Message string             `json:"message,omitempty" doc:"Where all were stopped." example:"Collectors detenidos: 1"`
+	Stopped []StoppedCollector `json:"stopped" nullable:"false" doc:"Whose process has ended, oldest first; never null."`
+	Failed  []FailedStop       `json:"failed,omitempty" nullable:"false" doc:"Those that could not be stopped, and are as they were or about to end; missing where all were."`
+}
+
+// StoppedCollector is a collector whose process has ended.
+type StoppedCollector struct {
+	ID  int64 `json:"id" doc:"Id in the registry." example:"7"`
+	PID int   `json:"pid" doc:"Process id that it had; 0 where it had no process." example:"12345"`
+}
+
+// FailedStop is a collector that could not be stopped.
+type FailedStop struct {
+	ID    int64  `json:"id" doc:"Id in the registry." example:"8"`
+	Code  string `json:"code" doc:"As in every error." example:"stop_failed"`
+	Error string `json:"error" doc:"Why, in a sentence." example:"El collector no pudo detenerse: the agent tokio-1 does not answer; ask again"`
+}
+
 // LogsAnswer is the end of a collector's log.
 type LogsAnswer struct {
 	ID    int64    `json:"id" example:"7"`

@@ -20,6 +20,7 @@ const (
 	CodeInvalidTime         = "invalid_time"         // name, value
 	CodeInvalidRange        = "invalid_range"        // from, to
 	CodeInvalidNumber       = "invalid_number"       // name, min, max
+	CodeTooManyDays         = "too_many_days"        // days, max
 	CodeInvalidSince        = "invalid_since"        //
 	CodeInvalidTimeframe    = "invalid_timeframe"    // timeframe, allowed
 	CodeInvalidSelector     = "invalid_selector"     // detail
@@ -44,6 +45,7 @@ const (
 	CodeUnauthorized        = "unauthorized"         //
 	CodeShuttingDown        = "shutting_down"        //
 	CodeNotReady            = "not_ready"            // checks
+	CodeStopAllFailed       = "stop_all_failed"      // stopped, failed: see StopAllAnswer
 	CodeSeriesNotFound      = "series_not_found"     // symbol, timeframe, exchange
 	CodeFormatNotAvailable  = "format_not_available" // format, allowed
 )

@@ -75,3 +75,13 @@ func (c *Client) Coverage(ctx context.Context, s Series) (api.CoverageAnswer, er
 	err := c.ask(ctx, http.MethodGet, "/api/coverage", s.query(), nil, &answer)
 	return answer, err
 }
+
+// CoverageByDay is Coverage with Days: how complete each day is. The server lists at most 4,000 of
+// them; when there are more, the error is an *Error with api.CodeTooManyDays.
+func (c *Client) CoverageByDay(ctx context.Context, s Series) (api.CoverageAnswer, error) {
+	query := s.query()
+	query.Set("by", "day")
+	var answer api.CoverageAnswer
+	err := c.ask(ctx, http.MethodGet, "/api/coverage", query, nil, &answer)
+	return answer, err
+}

@@ -96,6 +96,18 @@ func (c *Client) Stop(ctx context.Context, request api.StopRequest) (api.StopAns
 	return answer, err
 }
 
+// StopAll stops every collector and returns when their processes have ended. When some could not be
+// stopped, the error is an *Error with api.CodeStopAllFailed, and the answer names both kinds.
+func (c *Client) StopAll(ctx context.Context) (api.StopAllAnswer, error) {
+	var answer api.StopAllAnswer
+	err := c.ask(ctx, http.MethodPost, "/api/collectors/stop-all", nil, api.StopAllRequest{}, &answer)
+	var failure *Error
+	if errors.As(err, &failure) && failure.Code == api.CodeStopAllFailed {
+		_ = json.Unmarshal(failure.body, &answer) // what cannot be read leaves the code, which says enough
+	}
+	return answer, err
+}
+
 // Collector tells of one collector, dead or alive.
 func (c *Client) Collector(ctx context.Context, id int64) (api.CollectorStatus, error) {
 	var answer api.CollectorStatus

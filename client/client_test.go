@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -84,6 +85,41 @@ func TestACollectorIsStartedSeenAndStopped(t *testing.T) {
 	stopped, err := c.Stop(ctx, api.StopRequest{ID: started.ID})
 	if err != nil || stopped.PID != started.PID {
 		t.Errorf("the stop says %v, %v", stopped, err)
+	}
+}
+
+func TestAllAreStoppedAndThoseThatAreNotAreNamed(t *testing.T) {
+	t.Parallel()
+	c, p := dial(t, client.WithLanguage("en"))
+	ctx := t.Context()
+	if answer, err := c.StopAll(ctx); err != nil || answer.Message != "Collectors stopped: 0" || answer.Stopped == nil || len(answer.Stopped) != 0 {
+		t.Errorf("of nobody the stop says %+v, %v", answer, err)
+	}
+	hour := eth
+	hour.Timeframe = "1h"
+	for _, request := range []api.StartRequest{eth, hour} {
+		if _, err := c.Start(ctx, request); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.fleet.Deafen(1, problem.New(problem.Internal, problem.CodeStopFailed, nil, "x", "detail", "state D"))
+	answer, err := c.StopAll(ctx)
+	var failure *client.Error
+	if !errors.As(err, &failure) || failure.Status != 500 || failure.Code != api.CodeStopAllFailed || failure.Error() != "Collectors that could not be stopped: 1; stopped: 1" {
+		t.Errorf("the error is %#v", err)
+	}
+	if !slices.Equal(answer.Stopped, []api.StoppedCollector{{ID: 2, PID: servertest.FirstPID + 1}}) ||
+		!slices.Equal(answer.Failed, []api.FailedStop{{ID: 1, Code: api.CodeStopFailed, Error: "The collector could not be stopped: state D"}}) {
+		t.Errorf("the answer is %+v", answer)
+	}
+	p.fleet.Deafen(1, nil)
+	answer, err = c.StopAll(ctx)
+	if err != nil || !slices.Equal(answer.Stopped, []api.StoppedCollector{{ID: 1, PID: servertest.FirstPID}}) || answer.Failed != nil {
+		t.Errorf("the second time the answer is %+v, %v", answer, err)
+	}
+	p.fleet.Fail(problem.New(problem.Unavailable, problem.CodeDatabaseUnavailable, nil, "x"))
+	if _, err := c.StopAll(ctx); !errors.As(err, &failure) || failure.Status != 503 || failure.Code != api.CodeDatabaseUnavailable {
+		t.Errorf("without a database the error is %#v", err)
 	}
 }
 

@@ -10,8 +10,8 @@ import (
 	"velador/api"
 )
 
-// maxError bounds the body of an error, in bytes.
-const maxError = 64 << 10
+// maxError bounds the body of an error, in bytes: it may name thousands of collectors, each with a reason.
+const maxError = 4 << 20
 
 // Error is an answer of the server that is not 200.
 type Error struct {

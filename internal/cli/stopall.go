@@ -47,7 +47,7 @@ func (p *program) printStopped(answer api.StopAllAnswer) error {
 		}
 	}
 	for _, one := range answer.Failed {
-		fmt.Fprintf(&lines, "Collector %d is not stopped: %s\n", one.ID, printable(one.Error))
+		fmt.Fprintf(&lines, "Collector %d is not stopped: %s\n", one.ID, oneLine(one.Error))
 	}
 	if lines.Len() == 0 {
 		lines.WriteString("There was no collector to stop.\n")

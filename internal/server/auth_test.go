@@ -29,6 +29,8 @@ func TestATokenIsAskedOfEverybodyButTheProbes(t *testing.T) {
 		{"the token", "GET", "/api/collectors/status", "Bearer " + token, http.StatusOK},
 		{"the scheme in lower case", "GET", "/api/collectors/status", "bearer " + token, http.StatusOK},
 		{"a change without a token", "POST", "/api/collectors/stop", "", http.StatusUnauthorized},
+		{"a stop of all without a token", "POST", "/api/collectors/stop-all", "", http.StatusUnauthorized},
+		{"a stop of all", "POST", "/api/collectors/stop-all", "Bearer " + token, http.StatusOK},
 		{"documentation", "GET", "/openapi.json", "", http.StatusUnauthorized},
 		{"a path that does not exist", "GET", "/x", "", http.StatusUnauthorized},
 		{"life", "GET", "/healthz", "", http.StatusOK},

@@ -154,6 +154,7 @@ func TestAWrongMethodIs405AndSaysWhichIsRight(t *testing.T) {
 		{"GET", "/api/collectors/stop", "POST"},
 		{"DELETE", "/api/collectors/stop", "POST"},
 		{"OPTIONS", "/api/collectors/stop", "POST"},
+		{"DELETE", "/api/collectors/stop-all", "POST"},
 		{"POST", "/api/collectors", "GET, HEAD"},
 		{"DELETE", "/api/collectors/7", "GET, HEAD"},
 		{"POST", "/api/collectors/7/history", "GET, HEAD"},

@@ -29,6 +29,7 @@ type route struct {
 	method, path, id, tag string
 	summary, text         string
 	body                  reflect.Type   // of the request; nil when there is none
+	bodyOptional          bool           // it may be left out
 	answer                reflect.Type   // in JSON, where the handler writes the answer itself; nil: huma sees it, or there is none
 	answerAlso            string         // a further content type that the handler writes; "" for none
 	fails                 []problem.Code // beside common
@@ -48,6 +49,7 @@ var kinds = map[problem.Code]problem.Kind{
 	problem.CodeAmbiguousPID:        problem.Conflict,
 	problem.CodeCollectorFailed:     problem.Internal,
 	problem.CodeStopFailed:          problem.Internal,
+	api.CodeStopAllFailed:           problem.Internal,
 	problem.CodeExchangeUnavailable: problem.Unavailable,
 	problem.CodeExchangeNonsense:    problem.Unavailable,
 	problem.CodeExchangeBanned:      problem.Banned,
@@ -124,7 +126,7 @@ func register[I, O any](s *Server, d *description, r route, handle func(context.
 		Responses: map[string]*huma.Response{},
 	}
 	if r.body != nil {
-		op.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
+		op.RequestBody = &huma.RequestBody{Required: !r.bodyOptional, Content: map[string]*huma.MediaType{
 			"application/json": {Schema: registry.Schema(r.body, true, r.body.Name())},
 		}}
 	}

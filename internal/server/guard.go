@@ -3,6 +3,7 @@ package server
 import (
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -41,8 +42,12 @@ func (s *Server) guard(routes *http.ServeMux, fixed map[string]string) http.Hand
 		}
 		if r.Method == http.MethodPost && r.ContentLength == 0 {
 			// Every POST has a body; without one, huma would answer in its own words.
-			s.fail(r.Context(), invalid(problem.CodeInvalidBody, nil)).write(w)
-			return
+			if r.URL.Path != stopAllPath {
+				s.fail(r.Context(), invalid(problem.CodeInvalidBody, nil)).write(w)
+				return
+			}
+			const empty = "{}"
+			r.Body, r.ContentLength = io.NopCloser(strings.NewReader(empty)), int64(len(empty))
 		}
 		routes.ServeHTTP(w, r)
 	})

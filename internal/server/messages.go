@@ -40,6 +40,12 @@ var (
 	}
 )
 
+// stoppedAll counts, in either number.
+var stoppedAll = sentence{
+	"Collectors detenidos: {stopped}",
+	"Collectors stopped: {stopped}",
+}
+
 // How the life of a collector's process ended.
 var (
 	endedWithCode = sentence{
@@ -196,6 +202,10 @@ var sentences = map[problem.Code]sentence{
 		"El parámetro {name} debe ser un número entero de {min} a {max}",
 		"The parameter {name} must be a whole number from {min} to {max}",
 	},
+	api.CodeTooManyDays: {
+		"Son demasiados días ({days}): se admiten {max}; acote con from y to",
+		"Too many days ({days}): {max} are allowed; narrow them with from and to",
+	},
 	api.CodeInvalidSince: {
 		"El campo since no es válido: use milisegundos desde 1970, RFC 3339, o una duración hacia atrás como 24h o 30d",
 		"The member since is not valid: use milliseconds since 1970, RFC 3339, or a duration before now such as 24h or 30d",
@@ -211,6 +221,10 @@ var sentences = map[problem.Code]sentence{
 	api.CodeCrossOrigin: {
 		"La petición viene de otro sitio web y se rechaza",
 		"The request comes from another web site and is refused",
+	},
+	api.CodeStopAllFailed: {
+		"Collectors que no pudieron detenerse: {failed}; detenidos: {stopped}",
+		"Collectors that could not be stopped: {failed}; stopped: {stopped}",
 	},
 	api.CodeNotReady: {
 		"velador no está listo: {checks}",

@@ -45,6 +45,7 @@ func TestTheDescriptionListsEveryCallWithItsErrors(t *testing.T) {
 		"get /api/collectors":              "200 400 413 500 503",
 		"post /api/collectors/start":       "200 400 409 413 500 503",
 		"post /api/collectors/stop":        "200 400 404 409 413 500 503",
+		"post /api/collectors/stop-all":    "200 400 413 500 503",
 		"get /api/collectors/{id}":         "200 400 404 413 500 503",
 		"get /api/collectors/{id}/history": "200 400 404 413 500 503",
 		"get /api/collectors/{id}/logs":    "200 400 404 413 500 503",
@@ -107,7 +108,7 @@ func TestTheDescriptionListsEveryCallWithItsErrors(t *testing.T) {
 	if got := doc.Components.Schemas["StartRequest"].Required; len(got) != 2 {
 		t.Errorf("a start requires %v", got)
 	}
-	for _, name := range []string{"CollectorStatus", "Memory", "LastExit", "LastCandle", "Life"} {
+	for _, name := range []string{"CollectorStatus", "Memory", "LastExit", "LastCandle", "Life", "StoppedCollector", "FailedStop"} {
 		schema := doc.Components.Schemas[name]
 		if len(schema.Properties) == 0 {
 			t.Errorf("it lacks %s", name)

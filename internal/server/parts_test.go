@@ -40,3 +40,7 @@ func (panicking) EachCandle(_ context.Context, q store.Query, yield func(candle.
 func (panicking) Coverage(context.Context, candle.Series, candle.Range) (store.Coverage, error) {
 	panic("the store fell over")
 }
+
+func (panicking) Days(context.Context, candle.Series, candle.Range) ([]store.Day, error) {
+	panic("the store fell over")
+}

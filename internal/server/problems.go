@@ -76,22 +76,31 @@ func problemOf(err error) *problem.Error {
 	return problem.New(problem.Internal, problem.CodeInternal, err, sentences[problem.CodeInternal].en)
 }
 
+// problemOf is problemOf that knows of calls that were cut off because the server ends: no defect.
+func (s *Server) problemOf(err error) *problem.Error {
+	p := problemOf(err)
+	if p.Code == problem.CodeInternal && errors.Is(err, context.Canceled) && s.closing.Err() != nil {
+		return problem.New(problem.Unavailable, problem.CodeShuttingDown, err, sentences[problem.CodeShuttingDown].en)
+	}
+	return p
+}
+
+// wordsOf gives the sentence of a problem.
+func wordsOf(p *problem.Error) sentence {
+	if words, known := sentences[p.Code]; known {
+		return words
+	}
+	return sentence{es: p.Text, en: p.Text} // a code of a later build than this table
+}
+
 // fail turns an error into an answer and, where it is not the caller's mistake, logs it: the
 // caller learns the sentence, the operator the cause.
 func (s *Server) fail(ctx context.Context, err error) *failure {
-	p := problemOf(err)
-	if p.Code == problem.CodeInternal && errors.Is(err, context.Canceled) && s.closing.Err() != nil {
-		// Not a defect: the call was cut off because the server ends.
-		p = problem.New(problem.Unavailable, problem.CodeShuttingDown, err, sentences[problem.CodeShuttingDown].en)
-	}
+	p := s.problemOf(err)
 	f := &failure{status: statusOf(p), header: http.Header{}}
-	words, known := sentences[p.Code]
-	if !known {
-		words = sentence{es: p.Text, en: p.Text} // a code of a later build than this table
-	}
 	lang := languageIn(ctx)
 	f.header.Set("Content-Language", string(lang))
-	f.answer = api.ErrorAnswer{Error: words.in(lang, p.Params), Code: string(p.Code)}
+	f.answer = api.ErrorAnswer{Error: wordsOf(p).in(lang, p.Params), Code: string(p.Code)}
 	for name, value := range p.Params {
 		f.param(name, value)
 	}

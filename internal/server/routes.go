@@ -53,6 +53,15 @@ func (s *Server) routes() (mux *http.ServeMux, fixed map[string]string) {
 		},
 	}, s.stop)
 	register(s, d, route{
+		method: http.MethodPost, path: stopAllPath, id: "stop-all", tag: tagCollectors,
+		summary: "Stop every collector",
+		text: "Answers when the process of each has ended. The body may be left out. Where some could not be stopped the answer is " +
+			"stop_all_failed, with status 500, or 503 when it may help to ask again; its members stopped and failed say which.",
+		body: reflect.TypeFor[api.StopAllRequest](), bodyOptional: true,
+		answer: reflect.TypeFor[api.StopAllAnswer](),
+		fails:  []problem.Code{api.CodeStopAllFailed, problem.CodeDatabaseUnavailable, problem.CodeBusUnavailable},
+	}, s.stopAll)
+	register(s, d, route{
 		method: http.MethodGet, path: "/api/collectors/{id}", id: "collector", tag: tagCollectors,
 		summary: "One collector, dead or alive",
 		fails:   []problem.Code{api.CodeInvalidID, problem.CodeCollectorNotFound, problem.CodeDatabaseUnavailable, problem.CodeBusUnavailable},
@@ -86,9 +95,11 @@ func (s *Server) routes() (mux *http.ServeMux, fixed map[string]string) {
 	register(s, d, route{
 		method: http.MethodGet, path: "/api/coverage", id: "coverage", tag: tagCandles,
 		summary: "How complete a series is",
+		text: "With by=day day by day too: how many candles each is expected to hold, how many it holds, and what is known of the others. " +
+			"A series that is not known has none and is no error.",
 		fails: []problem.Code{
 			api.CodeMissingParameter, problem.CodeInvalidSelector, problem.CodeInvalidTimeframe, problem.CodeUnknownExchange,
-			api.CodeInvalidTime, api.CodeInvalidRange, problem.CodeDatabaseUnavailable,
+			api.CodeInvalidTime, api.CodeInvalidRange, api.CodeInvalidChoice, api.CodeTooManyDays, problem.CodeDatabaseUnavailable,
 		},
 	}, s.coverage)
 	register(s, d, route{
@@ -105,7 +116,7 @@ func (s *Server) routes() (mux *http.ServeMux, fixed map[string]string) {
 		register(s, d, route{
 			method: http.MethodGet, path: "/metrics", id: "metrics", tag: tagOperation,
 			summary:    "Figures for Prometheus",
-			text:       "In Prometheus' text format, or in another that the client prefers. Series are told apart by the collector's id, never by PID.",
+			text:       "In Prometheus' text format (version 0.0.4). Series are told apart by the collector's id, never by PID.",
 			answerAlso: "text/plain",
 		}, s.metrics)
 	}

@@ -28,6 +28,10 @@ type Fleet interface {
 	Start(ctx context.Context, spec collector.Spec) (collector.Record, error)
 	// Stop ends the collector's process and returns when it has ended.
 	Stop(ctx context.Context, ref collector.Ref) (collector.Record, error)
+	// StopAll ends all wanted collectors side by side and gives those that it stopped, oldest first.
+	// An error that joins several, each with a *collector.StopError, is about the others; any other
+	// one is about the call as a whole, which has stopped nobody.
+	StopAll(ctx context.Context) ([]collector.Record, error)
 	// Status lists the collectors whose process is alive, oldest first; as a side effect those
 	// whose process is gone become stopped.
 	Status(ctx context.Context) ([]collector.Live, error)
@@ -46,6 +50,7 @@ type Fleet interface {
 type Candles interface {
 	EachCandle(ctx context.Context, q store.Query, yield func(candle.Candle) error) error
 	Coverage(ctx context.Context, series candle.Series, r candle.Range) (store.Coverage, error)
+	Days(ctx context.Context, series candle.Series, r candle.Range) ([]store.Day, error)
 }
 
 // Logs reads what collectors say. Both answer problem.CodeCollectorNotFound for an unknown id.

@@ -161,6 +161,12 @@ type Candles interface {
 	EachCandle(ctx context.Context, q Query, yield func(candle.Candle) error) error
 	// Coverage counts a stretch of a series.
 	Coverage(ctx context.Context, series candle.Series, r candle.Range) (Coverage, error)
+	// Days counts a stretch of a series day by day, oldest first, as of one moment; the zero Range means
+	// all. There is a Day for each UTC day from the first open time that is stored or known as missing
+	// to the last, and for timeframes that are not Anchored for each day on which a candle opens, or
+	// should. Of a gap in the ledger that is repaired or absent, what is stored decides.
+	// The caller bounds how many days that can be.
+	Days(ctx context.Context, series candle.Series, r candle.Range) ([]Day, error)
 	// Series lists the series that have candles or gaps, by exchange, symbol, timeframe.
 	Series(ctx context.Context) ([]candle.Series, error)
 }

@@ -93,3 +93,48 @@ func (c *Candles) Coverage(ctx context.Context, series candle.Series, r candle.R
 	}
 	return found, err
 }
+
+// Days counts the series as a store does.
+func (c *Candles) Days(ctx context.Context, series candle.Series, r candle.Range) ([]store.Day, error) {
+	return store.CountDays(ctx, series.Timeframe, r, daySource{c, series})
+}
+
+// daySource counts by reading.
+type daySource struct {
+	c      *Candles
+	series candle.Series
+}
+
+func (d daySource) Ends(ctx context.Context, r candle.Range) (ends candle.Range, stored bool, err error) {
+	found, err := d.c.Coverage(ctx, d.series, r)
+	return candle.Range{From: found.First, To: found.Last}, found.Present > 0, err
+}
+
+func (d daySource) Gaps(ctx context.Context, r candle.Range) ([]candle.Gap, error) {
+	found, err := d.c.Coverage(ctx, d.series, r)
+	return found.Gaps, err
+}
+
+func (d daySource) Intervals(ctx context.Context, stretches []candle.Range) ([]int64, error) {
+	counts := make([]int64, len(stretches))
+	for i, r := range stretches {
+		held := map[candle.Millis]bool{}
+		if err := d.c.EachCandle(ctx, store.Query{Series: d.series, Range: r}, func(one candle.Candle) error {
+			interval, _ := d.series.Timeframe.Floor(one.OpenTime)
+			held[interval] = true
+			return nil
+		}); err != nil {
+			return nil, err
+		}
+		counts[i] = int64(len(held))
+	}
+	return counts, nil
+}
+
+func (d daySource) Opens(ctx context.Context, r candle.Range) (opens []candle.Millis, err error) {
+	err = d.c.EachCandle(ctx, store.Query{Series: d.series, Range: r}, func(one candle.Candle) error {
+		opens = append(opens, one.OpenTime)
+		return nil
+	})
+	return opens, err
+}

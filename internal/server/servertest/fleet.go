@@ -4,6 +4,7 @@ package servertest
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -30,12 +31,13 @@ type Fleet struct {
 	records []collector.Record
 	vitals  map[int64]collector.Vitals
 	lives   map[int64][]collector.Life
+	deaf    map[int64]error
 	failure error
 }
 
 // NewFleet makes a fleet on an exchange, binance, that has these symbols.
 func NewFleet(clock func() time.Time, symbols ...string) *Fleet {
-	return &Fleet{clock: clock, symbols: symbols, vitals: map[int64]collector.Vitals{}, lives: map[int64][]collector.Life{}}
+	return &Fleet{clock: clock, symbols: symbols, vitals: map[int64]collector.Vitals{}, lives: map[int64][]collector.Life{}, deaf: map[int64]error{}}
 }
 
 // Fail makes every further call fail with err; nil ends that.
@@ -96,6 +98,36 @@ func (f *Fleet) Stop(ctx context.Context, ref collector.Ref) (collector.Record, 
 		}
 	}
 	return collector.Record{}, notFound()
+}
+
+// Deafen keeps a collector from being stopped by StopAll, for a reason.
+func (f *Fleet) Deafen(id int64, reason error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.deaf[id] = reason
+}
+
+// StopAll ends all collectors that are wanted and not deaf.
+func (f *Fleet) StopAll(ctx context.Context) ([]collector.Record, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.broken(ctx); err != nil {
+		return nil, err
+	}
+	var stopped []collector.Record
+	var failures []error
+	for i := range f.records {
+		r := &f.records[i]
+		switch reason := f.deaf[r.ID]; {
+		case !r.Wanted:
+		case reason != nil:
+			failures = append(failures, &collector.StopError{ID: r.ID, Err: reason})
+		default:
+			r.Wanted, r.Status, r.StoppedAt = false, collector.Stopped, f.clock().UTC()
+			stopped = append(stopped, *r)
+		}
+	}
+	return stopped, errors.Join(failures...)
 }
 
 // Status lists the collectors that have a process.

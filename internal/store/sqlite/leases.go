@@ -12,7 +12,7 @@ import (
 
 // AcquireLease begins a new epoch of an instance's lease; see store.Leases.
 func (s *Store) AcquireLease(ctx context.Context, instance, host string, ttl time.Duration) (lease store.Lease, err error) {
-	err = s.change(ctx, "acquire the lease", func(tx *sql.Tx) error {
+	err = s.change(ctx, "acquire the lease", func(ctx context.Context, tx *sql.Tx) error {
 		if _, err := tx.ExecContext(ctx, deleteOldLeasesSQL, instance, store.LeaseMemory.Milliseconds()); err != nil {
 			return err
 		}
@@ -28,7 +28,7 @@ func (s *Store) AcquireLease(ctx context.Context, instance, host string, ttl tim
 
 // RenewLease lets a lease run on; see store.Leases.
 func (s *Store) RenewLease(ctx context.Context, l store.Lease, ttl time.Duration) (lease store.Lease, err error) {
-	err = s.change(ctx, "renew the lease", func(tx *sql.Tx) error {
+	err = s.change(ctx, "renew the lease", func(ctx context.Context, tx *sql.Tx) error {
 		lease, err = scanLease(tx.QueryRowContext(ctx, renewLeaseSQL, l.Instance, l.Epoch, wholeMillis(ttl)))
 		if errors.Is(err, sql.ErrNoRows) {
 			return fmt.Errorf("instance %s, epoch %d: %w", l.Instance, l.Epoch, store.ErrLeaseLost)
@@ -40,7 +40,7 @@ func (s *Store) RenewLease(ctx context.Context, l store.Lease, ttl time.Duration
 
 // ReleaseLease ends a lease; see store.Leases.
 func (s *Store) ReleaseLease(ctx context.Context, l store.Lease) error {
-	return s.change(ctx, "release the lease", func(tx *sql.Tx) error {
+	return s.change(ctx, "release the lease", func(ctx context.Context, tx *sql.Tx) error {
 		epoch, err := nextEpoch(ctx, tx)
 		if err != nil {
 			return err
@@ -52,7 +52,7 @@ func (s *Store) ReleaseLease(ctx context.Context, l store.Lease) error {
 
 // FenceLease ends the epoch of a lease that has run out; see store.Leases.
 func (s *Store) FenceLease(ctx context.Context, instance string) (remaining time.Duration, err error) {
-	err = s.change(ctx, "end a lease", func(tx *sql.Tx) error {
+	err = s.change(ctx, "end a lease", func(ctx context.Context, tx *sql.Tx) error {
 		epoch, err := nextEpoch(ctx, tx)
 		if err != nil {
 			return err

@@ -12,7 +12,7 @@ import (
 
 // SaveLife stores a life that has ended; see store.Lives.
 func (s *Store) SaveLife(ctx context.Context, l collector.Life) error {
-	return s.change(ctx, "store how a process ended", func(tx *sql.Tx) error {
+	return s.change(ctx, "store how a process ended", func(ctx context.Context, tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, insertLifeSQL, l.CollectorID, l.RunID, l.PID, l.Host, nullTime(l.StartedAt),
 			nullTime(l.Exit.At), l.Exit.Known, l.Exit.Code, l.Exit.Signal, l.Exit.Reason)
 		if err != nil {

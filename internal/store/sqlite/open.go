@@ -44,6 +44,8 @@ type Store struct {
 	writer *sql.DB // one connection: SQLite has one writer at a time
 	reader *sql.DB // refuses to write
 	logger *slog.Logger
+
+	changes group // of the registry, lives and leases
 }
 
 var _ store.Store = (*Store)(nil)
@@ -73,6 +75,7 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 	if err := s.proveWritable(ctx); err != nil {
 		return nil, errors.Join(err, s.writer.Close())
 	}
+	s.changes.writer = s.writer
 	if s.reader, err = open(path, readers, url.Values{"_query_only": {"1"}, "_foreign_keys": {"1"}}); err != nil {
 		return nil, errors.Join(s.failure(ctx, "open the database", err), s.writer.Close())
 	}
@@ -151,6 +154,7 @@ func (s *Store) Close() error {
 	if !s.gate.Shut() {
 		return nil
 	}
+	s.changes.wait()
 	// The writer last: the last connection folds the log into the file.
 	return errors.Join(s.reader.Close(), s.writer.Close())
 }

@@ -24,7 +24,7 @@ type querier interface {
 // CreateCollector stores a new wanted record; see store.Registry.
 func (s *Store) CreateCollector(ctx context.Context, r collector.Record) (collector.Record, error) {
 	r = store.NewRecord(r)
-	err := s.change(ctx, "store a collector", func(tx *sql.Tx) error {
+	err := s.change(ctx, "store a collector", func(ctx context.Context, tx *sql.Tx) error {
 		err := tx.QueryRowContext(ctx, insertCollectorSQL, r.Spec.Exchange, r.Spec.Selector, r.Spec.Timeframe.String(), int64(r.Spec.Since),
 			r.Wanted, string(r.Status), r.PID, nullTime(r.StartedAt), nullTime(r.StoppedAt),
 			r.Host, r.Instance, r.BootID, r.Namespace, int64(r.StartTicks), r.RunID, r.Restarts, r.LastError,
@@ -52,7 +52,7 @@ func (s *Store) CreateCollector(ctx context.Context, r collector.Record) (collec
 // UpdateCollector stores all of a record but its ID and Spec, if its revision is the stored one; see
 // store.Registry. To want a record again while another of its key is wanted is an *store.ExistsError too.
 func (s *Store) UpdateCollector(ctx context.Context, r collector.Record) error {
-	return s.change(ctx, "store a collector", func(tx *sql.Tx) error {
+	return s.change(ctx, "store a collector", func(ctx context.Context, tx *sql.Tx) error {
 		result, err := tx.ExecContext(ctx, updateCollectorSQL, r.ID, r.Revision, r.Wanted, string(r.Status), r.PID, nullTime(r.StartedAt), nullTime(r.StoppedAt),
 			r.Host, r.Instance, r.BootID, r.Namespace, int64(r.StartTicks), r.RunID, r.Restarts, r.LastError,
 			nullTime(r.NextAttempt), nullTime(r.LastExit.At), r.LastExit.Known, r.LastExit.Code, r.LastExit.Signal, r.LastExit.Reason)
@@ -114,7 +114,7 @@ func (s *Store) Collectors(ctx context.Context, statuses ...collector.Status) ([
 // DeleteStoppedCollectors removes old records; see store.Registry. One that is still wanted stays:
 // its process died, the wish did not.
 func (s *Store) DeleteStoppedCollectors(ctx context.Context, before time.Time) (deleted int64, err error) {
-	err = s.change(ctx, "remove old collectors", func(tx *sql.Tx) error {
+	err = s.change(ctx, "remove old collectors", func(ctx context.Context, tx *sql.Tx) error {
 		result, err := tx.ExecContext(ctx, `DELETE FROM collectors
 			WHERE status = 'stopped' AND NOT wanted AND coalesce(stopped_at, started_at) < ?1`, before.UTC().Format(timeForm))
 		if err != nil {
@@ -126,19 +126,11 @@ func (s *Store) DeleteStoppedCollectors(ctx context.Context, before time.Time) (
 	return deleted, err
 }
 
-// change runs do in a transaction, within the gate and with our errors.
-func (s *Store) change(ctx context.Context, action string, do func(*sql.Tx) error) error {
-	return s.call(ctx, action, func() error {
-		tx, err := s.writer.BeginTx(ctx, nil)
-		if err != nil {
-			return err
-		}
-		if err := do(tx); err != nil {
-			_ = tx.Rollback() // what do says matters more
-			return err
-		}
-		return tx.Commit()
-	})
+// change runs do in a transaction, which it may share with other changes (group.go), within the gate
+// and with our errors. do
+// uses the context that it is given.
+func (s *Store) change(ctx context.Context, action string, do func(context.Context, *sql.Tx) error) error {
+	return s.call(ctx, action, func() error { return s.changes.carryOut(ctx, do) })
 }
 
 func (s *Store) collectors(ctx context.Context, condition string, args ...any) (records []collector.Record, err error) {

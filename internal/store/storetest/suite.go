@@ -25,7 +25,7 @@ type Database struct {
 func Run(t *testing.T, open func(t *testing.T) Database) {
 	for _, group := range [][]test{
 		migrationTests, registryTests, revisionTests, versionTests, lifeTests, leaseTests, leaseRaceTests,
-		candleTests, gapTests, resumeTests, concurrencyTests,
+		candleTests, gapTests, dayTests, resumeTests, concurrencyTests,
 	} {
 		for _, one := range group {
 			t.Run(one.name, func(t *testing.T) {
