@@ -142,9 +142,9 @@ func TestServerKilledInTheMiddleOfAWriteLosesNoCandle(t *testing.T) {
 	t.Parallel()
 	onBothDatabases(t, func(t *testing.T, env []string) {
 		s := newSite(t, env, "--speed", "600", "--from", "2026-03-02T10:00:00Z")
-		seed := rand.Uint64() //nolint:gosec // chance, not secrecy
+		seed := rand.Uint64()
 		t.Logf("seed %d", seed)
-		chance := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // as above
+		chance := rand.New(rand.NewPCG(seed, 0))
 		server := s.serve(nil)
 		symbols := []string{"ETHUSDT", "BTCUSDT", "SOLUSDT"}
 		for _, symbol := range symbols {
@@ -220,7 +220,7 @@ func TestUpgradeInPlaceKeepsTheCollectors(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(installed+".new", text, 0o700); err != nil { //nolint:gosec // a program is executable
+		if err := os.WriteFile(installed+".new", text, 0o700); err != nil {
 			t.Fatal(err)
 		}
 		if err := os.Rename(installed+".new", installed); err != nil {
