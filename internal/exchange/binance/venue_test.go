@@ -45,6 +45,7 @@ type venue struct {
 	streams   map[*peer]bool
 	messages  []time.Time // when each SUBSCRIBE came
 	silent    bool
+	over      bool // no more streams: the test ends
 }
 
 // peer is one stream connection as the venue sees it.
@@ -78,6 +79,7 @@ func (v *venue) start(tls bool) *venue {
 		v.server.Start()
 	}
 	v.t.Cleanup(func() {
+		v.locked(func() { v.over = true })
 		v.cut()
 		v.server.Close()
 		v.peers.Wait()
@@ -197,11 +199,19 @@ func (v *venue) stream(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return
 	}
-	p := &peer{ws: ws, names: make(map[string]bool)}
-	v.peers.Add(1)
-	defer v.peers.Done()
 	defer ws.CloseNow()
-	v.locked(func() { v.streams[p] = true })
+	p := &peer{ws: ws, names: make(map[string]bool)}
+	over := false
+	v.locked(func() {
+		if over = v.over; !over {
+			v.peers.Add(1)
+			v.streams[p] = true
+		}
+	})
+	if over { // the server does not wait for connections that were taken from it
+		return
+	}
+	defer v.peers.Done()
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
 	v.peers.Add(1)
