@@ -41,6 +41,8 @@ type collecting struct {
 	agent       string
 	orphanAfter time.Duration
 	logSize     int64
+	budgetDir   string
+	line        *budgetLine // to the budget that an agent's collectors share; nil without one
 }
 
 func (p *program) collectCommand() *cobra.Command {
@@ -74,7 +76,8 @@ func (p *program) collectCommand() *cobra.Command {
 	flags.StringVar(&f.agent, "agent", "", "name of the agent that started this process: it hears how the collector is")
 	flags.DurationVar(&f.orphanAfter, "orphan-after", 15*time.Minute, "with --agent: how long that agent may say nothing before the collector ends itself; 0 for ever")
 	flags.Int64Var(&f.logSize, "log-size", 4<<20, "bytes after which the log that the agent names is set aside")
-	for _, name := range []string{"agent", "orphan-after", "log-size"} {
+	flags.StringVar(&f.budgetDir, "budget-dir", "", "where that agent keeps what the exchanges allow its machine")
+	for _, name := range []string{"agent", "orphan-after", "log-size", "budget-dir"} {
 		flags.Lookup(name).Hidden = true // between an agent and its processes
 	}
 	return cmd
@@ -118,7 +121,7 @@ func (f *collecting) config(args []string, logger *slog.Logger) (collect.Config,
 	if f.orphanAfter < 0 {
 		return collect.Config{}, usagef("--orphan-after %s is in the past: give a time such as 15m, or 0 for ever", f.orphanAfter)
 	}
-	venue, err := f.exchanges.open(f.exchange, logger)
+	venue, err := f.exchanges.open(f.share(spec.Key(), logger), f.exchange, logger)
 	if err != nil {
 		return collect.Config{}, err
 	}
@@ -161,6 +164,9 @@ func (f *collecting) bring(ctx context.Context, config collect.Config, l *life, 
 		return err
 	}
 	defer conn.Close()
+	if f.line != nil {
+		f.line.conn.Store(conn)
+	}
 	publisher, err := conn.NewPublisher(bus.PublisherConfig{Window: collectorWindow})
 	if err != nil {
 		return err

@@ -13,9 +13,9 @@ import (
 // exchangeNames are the venues that velador has adapters for.
 var exchangeNames = []string{binance.Name}
 
-// open makes the adapter of a venue. Each process has a budget of its own; the venue's own count of
-// what this address has used, which every answer carries, keeps the processes together within it.
-func (f *exchangeFlags) open(name string, logger *slog.Logger) (exchange.Exchange, error) {
+// open makes the adapter of a venue that draws on a budget; nil is one of its own, for a process that
+// is alone.
+func (f *exchangeFlags) open(budget exchange.Budget, name string, logger *slog.Logger) (exchange.Exchange, error) {
 	if name != binance.Name {
 		return nil, usagef("there is no exchange %q: use binance", name)
 	}
@@ -29,5 +29,5 @@ func (f *exchangeFlags) open(name string, logger *slog.Logger) (exchange.Exchang
 			return nil, usagef("%s is %q: an address that begins with %s:// is expected", address.variable, address.url, strings.ReplaceAll(address.schemes, " ", ":// or "))
 		}
 	}
-	return binance.New(binance.Config{RESTURL: f.binanceREST, WSURL: f.binanceWS, Logger: logger}), nil
+	return binance.New(binance.Config{RESTURL: f.binanceREST, WSURL: f.binanceWS, Budget: budget, Logger: logger}), nil
 }

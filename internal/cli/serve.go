@@ -161,7 +161,11 @@ func (s *service) run(ctx context.Context, ln net.Listener) (err error) {
 
 // serve runs the parts that go on until ctx ends.
 func (s *service) serve(ctx context.Context, ln net.Listener, dir *dataDir, conn *bus.Conn) error {
-	venue, err := s.exchanges.open(exchangeNames[0], s.logger)
+	shares, err := s.budgets(dir, conn)
+	if err != nil {
+		return err
+	}
+	venue, err := s.exchanges.open(shares.of(exchangeNames[0]), exchangeNames[0], s.logger)
 	if err != nil {
 		return err
 	}
@@ -192,6 +196,7 @@ func (s *service) serve(ctx context.Context, ln net.Listener, dir *dataDir, conn
 	// they hold, then the writer that stores it.
 	return runStages(ctx, []stage{
 		{"reaper", processes.ReapOrphans},
+		{"budgets", shares.run},
 		{"look-ups", func(ctx context.Context) error {
 			return conn.ServeResume(ctx, func(ctx context.Context, series []candle.Series) ([]candle.Resume, error) {
 				return s.resume(ctx, series)
@@ -264,7 +269,7 @@ func (s *service) cleanUp(ctx context.Context, fleet *supervise.Fleet) error {
 var inherited = []string{"PATH", "HOME", "TZ", "TMPDIR", "LANG", "SSL_CERT_FILE", "SSL_CERT_DIR", "GODEBUG", "GOMAXPROCS", "GOMEMLIMIT", "GOTRACEBACK"}
 
 // command says how a collector's process is started.
-func (s *service) command(executable, instance, busFile string) func(collector.Record) (string, []string, []string) {
+func (s *service) command(executable, instance, busFile, budgetDir string) func(collector.Record) (string, []string, []string) {
 	var env []string
 	for _, entry := range s.environ {
 		for _, name := range inherited {
@@ -288,6 +293,7 @@ func (s *service) command(executable, instance, busFile string) func(collector.R
 			"--agent", instance, "--orphan-after", s.care.orphanAfter.String(), "--log-size", strconv.FormatInt(int64(s.care.logSize), 10),
 		}
 		args = append(args, s.childFlags...)
+		args = append(args, "--budget-dir", budgetDir)
 		if s.nats.url == "" {
 			args = append(args, "--bus-file", busFile)
 		}

@@ -48,7 +48,7 @@ func (s *service) supervision(dir *dataDir, conn *bus.Conn, symbols supervise.Ca
 	config := supervise.AgentConfig{
 		Name: instance, HostName: host, Dir: dir.join("collectors"), Rows: rows, Work: conn, Processes: processes,
 		Leases: s.store, Lives: s.store, Versions: s.store,
-		Command: s.command(executable, instance, dir.join("bus", bus.FileName)), Logger: s.logger,
+		Command: s.command(executable, instance, dir.join("bus", bus.FileName), dir.join(budgetsName)), Logger: s.logger,
 		Detach: s.care.detach, StopOrphans: s.care.orphans == orphansStop, Grace: s.care.grace,
 		MaxCollectors: capacity(processes, s.care.maxCollectors, s.logger),
 		LogSize:       int64(s.care.logSize), LogTotal: int64(s.care.logTotal),

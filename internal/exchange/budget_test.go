@@ -131,9 +131,9 @@ func TestConnectionAttemptsAreSpreadOverFiveMinutes(t *testing.T) {
 				t.Fatal(err)
 			}
 			attempts = append(attempts, time.Now())
-			if n := len(attempts); n > connectsWithinShare {
-				if within := attempts[n-1].Sub(attempts[n-1-connectsWithinShare]); within < ConnectWindow {
-					t.Fatalf("attempt %d: %d attempts within %s", n, connectsWithinShare+1, within)
+			if n := len(attempts); n > (DefaultConnects * sharePercent / 100) {
+				if within := attempts[n-1].Sub(attempts[n-1-(DefaultConnects*sharePercent/100)]); within < ConnectWindow {
+					t.Fatalf("attempt %d: %d attempts within %s", n, (DefaultConnects*sharePercent/100)+1, within)
 				}
 			}
 		}

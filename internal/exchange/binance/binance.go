@@ -46,8 +46,11 @@ type Config struct {
 	DialTimeout      time.Duration // a stream's handshake; 15 s
 	AckTimeout       time.Duration // from the last subscription to its acknowledgement; 15 s
 	// Silence is how long a connection may say nothing at all, no frame and no ping, before it
-	// counts as dead; 70 s: the venue pings every 20 s (EXCHANGES.md 2.10).
+	// counts as dead; 70 s: the venue pings every 20 s (EXCHANGES.md 2.10), so three pings are missed.
 	Silence time.Duration
+	// MessageTimeout is how long a message may take from its first byte to its last; 10 s: a frame is
+	// some 350 bytes.
+	MessageTimeout time.Duration
 }
 
 // Exchange is Binance spot. It is safe for use by many goroutines.
@@ -75,6 +78,7 @@ func New(config Config) *Exchange {
 	or(&config.DialTimeout, 15*time.Second)
 	or(&config.AckTimeout, 15*time.Second)
 	or(&config.Silence, 70*time.Second)
+	or(&config.MessageTimeout, 10*time.Second)
 	if config.RESTURL == "" {
 		config.RESTURL = DefaultRESTURL
 	}
@@ -111,9 +115,11 @@ func NewHTTPClient(roots *x509.CertPool) *http.Client {
 		Protocols:           protocols,
 		ReadBufferSize:      4 << 10,
 		WriteBufferSize:     4 << 10,
-		MaxIdleConns:        1,
-		MaxIdleConnsPerHost: 1,
-		IdleConnTimeout:     30 * time.Second,
+		// More than any answer has; without it an exchange could send ten megabytes of headers.
+		MaxResponseHeaderBytes: maxHeader,
+		MaxIdleConns:           1,
+		MaxIdleConnsPerHost:    1,
+		IdleConnTimeout:        30 * time.Second,
 	}}
 }
 

@@ -9,7 +9,6 @@ import (
 	"net"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/coder/websocket"
@@ -30,13 +29,12 @@ const (
 )
 
 // conn is one stream connection. Two goroutines work on it: the caller's, in Receive, and keep,
-// which subscribes and then watches that the venue still speaks.
+// which subscribes and then watches that the venue still speaks (watch.go).
 type conn struct {
 	exchange *Exchange
 	decoder  *decoder
 	ws       *websocket.Conn
-	born     time.Time
-	heard    atomic.Int64 // when the venue last said anything, in nanoseconds since born
+	signs    signs
 
 	stop context.CancelFunc // ends keep
 	kept chan struct{}      // closed when keep has ended
@@ -58,7 +56,7 @@ var errClosed = fmt.Errorf("the stream of %s was closed by us: %w", Name, net.Er
 
 func newConn(e *Exchange, d *decoder, requests int) *conn {
 	return &conn{
-		exchange: e, decoder: d, born: time.Now(), kept: make(chan struct{}),
+		exchange: e, decoder: d, signs: signs{born: time.Now()}, kept: make(chan struct{}),
 		buffer: make([]byte, 1<<10), acked: make([]bool, requests+1), waiting: requests, allIn: make(chan struct{}),
 	}
 }
@@ -66,7 +64,7 @@ func newConn(e *Exchange, d *decoder, requests int) *conn {
 // begin starts keep on a connection that stands.
 func (c *conn) begin(ws *websocket.Conn, names []string) {
 	c.ws = ws
-	c.hear()
+	c.signs.ping()
 	ctx, stop := context.WithCancel(context.Background())
 	c.stop = stop
 	go func() {
@@ -78,11 +76,9 @@ func (c *conn) begin(ws *websocket.Conn, names []string) {
 	}()
 }
 
-func (c *conn) hear() { c.heard.Store(int64(time.Since(c.born))) }
-
 // pinged notes a ping; the library answers it with its payload.
 func (c *conn) pinged(context.Context, []byte) bool {
-	c.hear()
+	c.signs.ping()
 	return true
 }
 
@@ -98,22 +94,7 @@ func (c *conn) keep(ctx context.Context, names []string) error {
 	case <-time.After(c.exchange.config.AckTimeout):
 		return unavailable(nil, "{exchange} did not acknowledge the subscriptions in time; a new connection is tried")
 	}
-	silence := c.exchange.config.Silence
-	timer := time.NewTimer(silence)
-	defer timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-timer.C:
-		}
-		quiet := time.Since(c.born) - time.Duration(c.heard.Load())
-		if quiet >= silence {
-			return unavailable(fmt.Errorf("neither a frame nor a ping for %s", quiet.Round(time.Millisecond)),
-				"The connection to {exchange} has gone silent; a new one is tried")
-		}
-		timer.Reset(silence - quiet)
-	}
+	return c.watch(ctx)
 }
 
 // subscribe sends the names, 200 in a message, four messages a second: the venue closes a
@@ -182,7 +163,6 @@ func (c *conn) Receive(ctx context.Context) (exchange.Event, error) {
 		if err != nil {
 			return exchange.Event{}, c.lost(ctx, err)
 		}
-		c.hear()
 		event, ok, err := c.interpret(data)
 		if err != nil {
 			c.fail(err)
@@ -200,6 +180,7 @@ func (c *conn) read(ctx context.Context) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.signs.begin()
 	n := 0
 	for {
 		if n == len(c.buffer) {
@@ -214,6 +195,7 @@ func (c *conn) read(ctx context.Context) ([]byte, error) {
 			return nil, err
 		}
 	}
+	c.signs.end()
 	if kind != websocket.MessageText {
 		return nil, nil // never seen; it decodes to an error
 	}
@@ -230,6 +212,8 @@ func (c *conn) lost(ctx context.Context, err error) error {
 		c.fail(unavailable(err, "{exchange} has closed the connection because of what was sent; a new one is tried"))
 	case errors.As(err, &closed):
 		c.fail(unavailable(err, "{exchange} has closed the connection; a new one is tried"))
+	case errors.Is(err, websocket.ErrMessageTooBig):
+		c.fail(nonsense(fmt.Errorf("a message is longer than %d bytes: %w", maxFrame, err)))
 	default:
 		c.fail(unavailable(err, "The connection to {exchange} has broken; a new one is tried"))
 	}

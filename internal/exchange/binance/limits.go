@@ -29,6 +29,7 @@ const closeMargin = 3 * time.Second
 
 // Bounds of what an answer may weigh, in bytes.
 const (
+	maxHeader    = 64 << 10
 	maxTimeBody  = 4 << 10
 	maxErrorBody = 4 << 10
 	maxPageBody  = 2 << 20  // a thousand rows of digits are some 200 KiB
