@@ -83,10 +83,17 @@ func (a *API) Profile() Profile { return a.profile }
 func (a *API) Faults() *Faults { return a.faults }
 
 // Counters tells what the surface has done.
-func (a *API) Counters() Counters { return a.tally.snapshot() }
+func (a *API) Counters() Counters {
+	c := a.tally.snapshot()
+	c.Struck = a.faults.strikes()
+	return c
+}
 
 // ResetCounters sets the counters to zero, save those of what is open now.
-func (a *API) ResetCounters() { a.tally.reset() }
+func (a *API) ResetCounters() {
+	a.tally.reset()
+	a.faults.resetStrikes()
+}
 
 // Handler serves REST below /api/ and streams at /ws and /stream.
 func (a *API) Handler() http.Handler {

@@ -31,7 +31,12 @@ type conn struct {
 	ws     *websocket.Conn
 	wire   *wire
 	micros bool
-	mute   bool // half-open: it says nothing at all
+	born   candle.Millis // by the control clock
+
+	mute    atomic.Bool // half-open: it says nothing at all
+	endless atomic.Bool // it is inside of a message that never ends
+	noData  bool        // it sends no market data
+	noPings bool        // it sends no pings, and answers none
 
 	combined atomic.Bool
 
@@ -57,14 +62,20 @@ type outgoing struct {
 	data   []byte
 }
 
+// rawBytes is the opcode of what is no frame but goes out as it is.
+const rawBytes = -1
+
+// moreOfIt is a fragment of one byte that is not the last of its message.
+var moreOfIt = []byte{0, 1, ' '}
+
 // ping is a PING that was not answered yet.
 type ping struct {
 	payload string
 	at      candle.Millis
 }
 
-func newConn(a *API, ip string, ws *websocket.Conn, w *wire, combined, micros, mute bool) *conn {
-	c := &conn{api: a, ip: ip, ws: ws, wire: w, micros: micros, mute: mute,
+func newConn(a *API, ip string, ws *websocket.Conn, w *wire, combined, micros bool) *conn {
+	c := &conn{api: a, ip: ip, ws: ws, wire: w, micros: micros, born: a.control.Now(),
 		ready: make(chan struct{}, 1), topics: make(map[string]topic)}
 	c.combined.Store(combined)
 	c.life, c.stop = context.WithCancel(context.Background())
@@ -76,7 +87,7 @@ func (c *conn) serve(names []string) {
 	var parts sync.WaitGroup
 	parts.Go(c.write)
 	parts.Go(c.watch)
-	if !c.mute {
+	if !c.mute.Load() {
 		c.start(names)
 	}
 	c.read()
@@ -101,8 +112,11 @@ func (c *conn) send(opcode int, data []byte) {
 }
 
 func (c *conn) enqueue(opcode int, data []byte) {
-	if c.closing || c.mute || c.life.Err() != nil {
+	if c.closing || c.mute.Load() || c.life.Err() != nil {
 		return
+	}
+	if opcode == websocket.TextMessage && c.endless.Load() {
+		opcode, data = rawBytes, moreOfIt
 	}
 	if c.waiting+len(data) > c.api.profile.SendQueue {
 		c.api.tally.slowCut.Add(1)
@@ -122,7 +136,7 @@ func (c *conn) enqueue(opcode int, data []byte) {
 func (c *conn) end(code int, reason string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.mute {
+	if c.mute.Load() {
 		c.abort()
 		return
 	}
@@ -172,7 +186,12 @@ func (c *conn) writeBatch(batch []outgoing) (closed bool, err error) {
 	size := 0
 	for _, o := range batch {
 		size += len(o.data)
-		if err = c.ws.WriteMessage(o.opcode, o.data); err != nil {
+		if o.opcode == rawBytes {
+			_, err = c.wire.Write(o.data)
+		} else {
+			err = c.ws.WriteMessage(o.opcode, o.data)
+		}
+		if err != nil {
 			return false, err
 		}
 		closed = closed || o.opcode == websocket.CloseMessage
@@ -194,7 +213,7 @@ func isTimeout(err error) bool {
 func (c *conn) read() {
 	c.ws.SetReadLimit(maxMessage)
 	c.ws.SetPingHandler(func(payload string) error {
-		if c.tolerates() {
+		if c.tolerates() && !c.noPings {
 			c.send(websocket.PongMessage, []byte(payload))
 		}
 		return nil
@@ -217,7 +236,7 @@ func (c *conn) read() {
 		if err != nil {
 			return
 		}
-		if c.tolerates() && !c.mute && kind == websocket.TextMessage {
+		if c.tolerates() && !c.mute.Load() && kind == websocket.TextMessage {
 			c.handle(data)
 		}
 	}
@@ -227,12 +246,13 @@ func (c *conn) read() {
 func (c *conn) tolerates() bool {
 	c.api.tally.clientFrames.Add(1)
 	most := c.api.profile.MaxClientFrames
-	if most == 0 || c.mute {
+	if most == 0 || c.mute.Load() {
 		return true
 	}
 	now := c.api.control.Now()
 	if len(c.recent) == most {
 		if now-c.recent[0] < 1000 {
+			c.api.tally.flooded.Add(1)
 			c.end(closePolicy, "Too many requests")
 			return false
 		}
@@ -259,14 +279,13 @@ func (c *conn) pong(payload string) {
 // watch pings the client, and ends the connection when PONGs stay out or its age is reached
 // (SIM-W8, SIM-W9).
 func (c *conn) watch() {
-	if c.mute {
-		return
-	}
 	p := &c.api.profile
-	born := c.api.control.Now()
-	old := born + candle.Millis(p.MaxAge.millis())
-	nextPing := born + candle.Millis(p.PingInterval.millis())
-	for {
+	old := c.born + candle.Millis(p.MaxAge.millis())
+	nextPing := c.born + candle.Millis(p.PingInterval.millis())
+	if c.noPings {
+		nextPing = never
+	}
+	for !c.mute.Load() {
 		now := c.api.control.Now()
 		if now >= old {
 			c.end(closeGoingAway, "")

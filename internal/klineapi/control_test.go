@@ -102,7 +102,8 @@ func TestCountersTellWhatClientsDid(t *testing.T) {
 	var got Counters
 	x.controlCall("GET", "/counters", "", &got)
 	want := Counters{Requests: map[string]int64{"/api/v3/klines": 4, "/api/v3/ping": 1, "other": 1}, KlinesBy: map[string]int64{"ETHUSDT": 3, "?": 1},
-		WeightUsed: 10, Upgrades: 1, Connections: 1, Streams: 1, ClosesSent: 1, ClientFrames: got.ClientFrames, FramesSent: got.FramesSent}
+		WeightUsed: 10, Upgrades: 1, Connections: 1, Streams: 1, ClosesSent: 1, ClientFrames: got.ClientFrames, FramesSent: got.FramesSent,
+		PeakWeight: 10, Struck: map[FaultKind]int64{}}
 	a, _ := json.Marshal(got)
 	b, _ := json.Marshal(want)
 	if !bytes.Equal(a, b) || got.FramesSent < int64(n) || got.ClientFrames < 1 {
@@ -111,7 +112,7 @@ func TestCountersTellWhatClientsDid(t *testing.T) {
 	if code := x.controlCall("DELETE", "/counters", "", nil); code != http.StatusNoContent {
 		t.Errorf("reset: %d", code)
 	}
-	if c := x.api.Counters(); len(c.Requests) != 0 || c.WeightUsed != 0 || c.ClosesSent != 0 || c.Connections != 1 {
+	if c := x.api.Counters(); len(c.Requests) != 0 || c.WeightUsed != 0 || c.ClosesSent != 0 || c.PeakWeight != 0 || c.Connections != 1 {
 		t.Errorf("after the reset: %+v", c)
 	}
 }

@@ -2,6 +2,7 @@ package klineapi
 
 import (
 	"maps"
+	"net/http"
 	"sync"
 	"sync/atomic"
 )
@@ -23,6 +24,16 @@ type Counters struct {
 	ClosesLost   int64            `json:"closes_lost"`   // closing frames lost on purpose, once per stream
 	SlowCut      int64            `json:"slow_cut"`      // connections cut because they did not read (SIM-W20)
 	ClientFrames int64            `json:"client_frames"` // frames that clients sent: PING, PONG and text
+
+	// What a client did beyond its limits, whatever faults answered it: a client that keeps to them
+	// leaves all of these at zero.
+	OverLimit       int64 `json:"over_limit"`       // calls beyond the weight or the number that are allowed
+	WhileBanned     int64 `json:"while_banned"`     // calls made during a ban
+	UpgradesRefused int64 `json:"upgrades_refused"` // handshakes beyond those that are allowed
+	Flooded         int64 `json:"flooded"`          // connections ended because of too many frames in a second
+	PeakWeight      int64 `json:"peak_weight"`      // the most weight that one address used in one minute
+
+	Struck map[FaultKind]int64 `json:"struck"` // how often faults have struck, cleared ones included
 }
 
 // tally is the live form of Counters.
@@ -34,6 +45,9 @@ type tally struct {
 	framesSent, framesLost       atomic.Int64
 	closesSent, closesLost       atomic.Int64
 	slowCut, clientFrames        atomic.Int64
+	overLimit, whileBanned       atomic.Int64
+	upgradesRefused, flooded     atomic.Int64
+	peakWeight                   atomic.Int64
 }
 
 func newTally() *tally {
@@ -50,6 +64,29 @@ func (t *tally) call(path, klinesSymbol string) {
 	}
 }
 
+// weighed notes the weight that an address has used in the running minute.
+func (t *tally) weighed(used int64) {
+	for most := t.peakWeight.Load(); used > most && !t.peakWeight.CompareAndSwap(most, used); most = t.peakWeight.Load() {
+	}
+}
+
+// refused counts a call that was answered 429 or 418, and tells those that a fault ordered from the
+// client's own doing.
+func (t *tally) refused(v verdict) {
+	if v.status == http.StatusTeapot {
+		t.s418.Add(1)
+	} else {
+		t.s429.Add(1)
+	}
+	switch {
+	case v.forced:
+	case v.status == http.StatusTeapot && !v.newBan:
+		t.whileBanned.Add(1)
+	default:
+		t.overLimit.Add(1)
+	}
+}
+
 func (t *tally) snapshot() Counters {
 	t.mu.Lock()
 	requests, klinesBy := maps.Clone(t.requests), maps.Clone(t.klinesBy)
@@ -61,6 +98,8 @@ func (t *tally) snapshot() Counters {
 		FramesSent: t.framesSent.Load(), FramesLost: t.framesLost.Load(),
 		ClosesSent: t.closesSent.Load(), ClosesLost: t.closesLost.Load(),
 		SlowCut: t.slowCut.Load(), ClientFrames: t.clientFrames.Load(),
+		OverLimit: t.overLimit.Load(), WhileBanned: t.whileBanned.Load(), UpgradesRefused: t.upgradesRefused.Load(),
+		Flooded: t.flooded.Load(), PeakWeight: t.peakWeight.Load(),
 	}
 }
 
@@ -71,7 +110,8 @@ func (t *tally) reset() {
 	clear(t.klinesBy)
 	t.mu.Unlock()
 	for _, n := range []*atomic.Int64{&t.weight, &t.s429, &t.s418, &t.upgrades, &t.framesSent, &t.framesLost,
-		&t.closesSent, &t.closesLost, &t.slowCut, &t.clientFrames} {
+		&t.closesSent, &t.closesLost, &t.slowCut, &t.clientFrames, &t.overLimit, &t.whileBanned,
+		&t.upgradesRefused, &t.flooded, &t.peakWeight} {
 		n.Store(0)
 	}
 }

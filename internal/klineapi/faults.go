@@ -2,6 +2,7 @@ package klineapi
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -31,6 +32,10 @@ const (
 	HandshakeSlow    FaultKind = "handshake-slow"    // the handshake is answered after Delay (10s)
 
 	ConnHalfOpen FaultKind = "conn-half-open" // accepted, then nothing: no frames, no pings, no replies
+	ConnNoData   FaultKind = "conn-no-data"   // pings and acknowledgements come, market data never does
+	ConnNoPings  FaultKind = "conn-no-pings"  // market data comes, no pings do, and those of the client stay unanswered
+
+	SubscribeSilent FaultKind = "subscribe-silent" // a stream is acknowledged to this connection, and never sent
 
 	FrameDrop         FaultKind = "frame-drop"          // the frame is not sent
 	FrameDuplicate    FaultKind = "frame-duplicate"     // sent twice
@@ -40,6 +45,10 @@ const (
 	FrameTimeUnit     FaultKind = "frame-time-unit"     // its times are in the unit that was not asked for
 	FrameUnknownEvent FaultKind = "frame-unknown-event" // preceded by an event of an unknown type
 	FrameGarbage      FaultKind = "frame-garbage"       // preceded by a text frame that is not JSON
+	FrameFlood        FaultKind = "frame-flood"         // sent ten times
+	FrameHuge         FaultKind = "frame-huge"          // preceded by a frame of a mebibyte
+	FrameStall        FaultKind = "frame-stall"         // from here on the connection says nothing at all: the peer has vanished
+	FrameEndless      FaultKind = "frame-endless"       // from here on one message that never ends, byte by byte, pings in between
 
 	StreamSilence    FaultKind = "stream-silence"     // nothing is sent while others run
 	StreamLateClose  FaultKind = "stream-late-close"  // the closing frame comes after the next candle's first frame
@@ -50,8 +59,9 @@ const (
 // FaultKinds lists all kinds.
 func FaultKinds() []FaultKind {
 	return []FaultKind{RestForbidden, RestRestricted, RestServerError, RestTimeout, RestReset, RestTruncated, RestSlow,
-		RestEmpty, RestContentType, Rest429, Rest418, HandshakeRefused, HandshakeSlow, ConnHalfOpen,
+		RestEmpty, RestContentType, Rest429, Rest418, HandshakeRefused, HandshakeSlow, ConnHalfOpen, ConnNoData, ConnNoPings, SubscribeSilent,
 		FrameDrop, FrameDuplicate, FrameStale, FrameReset, FrameExtraKey, FrameTimeUnit, FrameUnknownEvent, FrameGarbage,
+		FrameFlood, FrameHuge, FrameStall, FrameEndless,
 		StreamSilence, StreamLateClose, StreamLostClose, StreamWrongOrder}
 }
 
@@ -85,10 +95,11 @@ type Faults struct {
 	random *rand.Rand
 	nextID int64
 	list   []Fault
+	struck map[FaultKind]int64 // by all switches since the counters were reset
 }
 
 func newFaults(seed uint64) *Faults {
-	return &Faults{random: rand.New(rand.NewPCG(seed, 0x6661756c7473))}
+	return &Faults{struck: make(map[FaultKind]int64), random: rand.New(rand.NewPCG(seed, 0x6661756c7473))}
 }
 
 // Add sets a switch and gives its id.
@@ -137,6 +148,19 @@ func (f *Faults) Clear(id int64) int {
 	return before - len(f.list)
 }
 
+// strikes tells how often each kind has struck since the counters were reset.
+func (f *Faults) strikes() map[FaultKind]int64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return maps.Clone(f.struck)
+}
+
+func (f *Faults) resetStrikes() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	clear(f.struck)
+}
+
 func (x *Fault) spent() bool { return x.Count > 0 && x.Struck >= int64(x.Count) }
 
 // place is where a fault may strike.
@@ -163,6 +187,7 @@ func (f *Faults) strike(at place, kinds ...FaultKind) (Fault, bool) {
 			continue
 		}
 		x.Struck++
+		f.struck[x.Kind]++
 		if x.spent() {
 			f.active.Add(-1)
 		}

@@ -74,6 +74,10 @@ func TestEveryFaultOfAStreamShowsInItsFrames(t *testing.T) {
 		}},
 		{Fault{Kind: FrameGarbage, Count: 1}, func(f []string) bool { return !json.Valid([]byte(f[0])) && f[1] == healthy[0] }},
 		{Fault{Kind: StreamSilence}, func(f []string) bool { return len(f) == 0 }},
+		{Fault{Kind: SubscribeSilent, Count: 1}, func(f []string) bool { return len(f) == 0 }},
+		{Fault{Kind: FrameFlood, Count: 1}, func(f []string) bool {
+			return len(f) == len(healthy)+9 && f[9] == healthy[0] && f[10] == healthy[1]
+		}},
 		{Fault{Kind: StreamLostClose}, func(f []string) bool {
 			return len(f) > 50 && !slices.ContainsFunc(f, func(s string) bool { return strings.Contains(s, `"x":true`) })
 		}},

@@ -6,13 +6,23 @@ import (
 	"github.com/gorilla/websocket"
 )
 
+// What too much is.
+const (
+	flood     = 10
+	hugeFrame = 1 << 20
+)
+
 // deliver queues an event for the client, unless a fault spoils its frame on the way (SIM-W18).
 // previous is the event that went before it on the same stream; nil for the first one.
 func (c *conn) deliver(e, previous *event) {
 	combined := c.combined.Load()
 	at := place{symbol: e.topic.symbol, stream: e.topic.name}
+	if c.noData {
+		c.api.tally.framesLost.Add(1)
+		return
+	}
 	f, struck := c.api.faults.strike(at, FrameDrop, FrameDuplicate, FrameStale, FrameReset, FrameExtraKey,
-		FrameTimeUnit, FrameUnknownEvent, FrameGarbage)
+		FrameTimeUnit, FrameUnknownEvent, FrameGarbage, FrameFlood, FrameHuge, FrameStall, FrameEndless)
 	if !struck {
 		c.market(e.frame(combined, c.micros))
 		return
@@ -30,6 +40,23 @@ func (c *conn) deliver(e, previous *event) {
 		if previous != nil {
 			c.market(previous.frame(combined, c.micros))
 		}
+	case FrameFlood:
+		for range flood {
+			c.market(e.frame(combined, c.micros))
+		}
+	case FrameHuge:
+		c.send(websocket.TextMessage, append(bytes.Repeat([]byte{' '}, hugeFrame), "{}"...))
+		c.market(e.frame(combined, c.micros))
+	case FrameStall:
+		c.api.tally.framesLost.Add(1)
+		c.mute.Store(true)
+	case FrameEndless:
+		c.api.tally.framesLost.Add(1)
+		if c.endless.Swap(true) {
+			c.send(rawBytes, moreOfIt)
+			return
+		}
+		c.send(rawBytes, []byte{websocket.TextMessage, 1, '{'}) // a text frame of one byte that is not the last
 	case FrameExtraKey:
 		c.market(withExtraKeys(e.frame(combined, c.micros)))
 	case FrameTimeUnit:

@@ -55,7 +55,7 @@ func FuzzControlMessage(f *testing.F) {
 	p := DefaultProfile()
 	api := New(Config{Source: newMarket(), Clock: newStepClock(t0), Profile: p})
 	f.Fuzz(func(t *testing.T, data []byte) {
-		c := newConn(api, "", nil, nil, false, false, false)
+		c := newConn(api, "", nil, nil, false, false)
 		defer c.stop()
 		c.handle(data)
 		for _, t := range c.topics {

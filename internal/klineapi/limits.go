@@ -22,6 +22,7 @@ type verdict struct {
 	retryAfter int64         // seconds, with 429 and 418
 	bannedTill candle.Millis // with 418
 	newBan     bool          // this very call brought the ban
+	forced     bool          // a fault orders it, not the limits
 }
 
 // limits keeps what each client IP has used, and its bans (SIM-R12 to R14, SIM-W7).
@@ -129,7 +130,7 @@ func (l *limits) force(ip string, now candle.Millis, length time.Duration, v ver
 	defer l.mu.Unlock()
 	u := l.client(ip)
 	l.ban(u, now, length)
-	v.newBan = true
+	v.newBan, v.forced = true, true
 	return u.refuse(v, now)
 }
 

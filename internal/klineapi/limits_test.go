@@ -75,8 +75,8 @@ func TestBeyondTheLimitCallsAreRefusedUntilTheNextMinute(t *testing.T) {
 	if r = x.get("/api/v3/exchangeInfo"); r.status != 200 || !strings.Contains(r.body, `"rateLimitType":"REQUEST_WEIGHT","interval":"MINUTE","intervalNum":1,"limit":20}`) {
 		t.Errorf("in the next minute: %d %s", r.status, r.body)
 	}
-	if c := x.api.Counters(); c.Status429 != 2 || c.Status418 != 0 {
-		t.Errorf("counted %d 429 and %d 418, want 2 and 0", c.Status429, c.Status418)
+	if c := x.api.Counters(); c.Status429 != 2 || c.Status418 != 0 || c.OverLimit != 2 || c.PeakWeight != 24 {
+		t.Errorf("counted %d 429 and %d 418, %d beyond the limit, %d weight at most, want 2, 0, 2 and 24", c.Status429, c.Status418, c.OverLimit, c.PeakWeight)
 	}
 }
 
@@ -126,6 +126,33 @@ func TestWhoIgnores429IsBannedAndEachBanIsTwiceAsLong(t *testing.T) {
 			t.Fatalf("ban %d: after it: %d", i, r.status)
 		}
 		x.clock.Advance(time.Minute)
+	}
+	if c := x.api.Counters(); c.OverLimit != 4*6 || c.WhileBanned != 4 {
+		t.Errorf("counted %d calls beyond the limit and %d during a ban, want 24 and 4", c.OverLimit, c.WhileBanned)
+	}
+}
+
+// What a fault orders is not the client's doing; what it does during such a ban is.
+func TestRefusalsThatAFaultOrdersAreCountedApart(t *testing.T) {
+	t.Parallel()
+	x := start(t, busy(), 0, nil)
+	for _, kind := range []FaultKind{Rest429, Rest418} {
+		if _, err := x.api.Faults().Add(Fault{Kind: kind, Count: 1}); err != nil {
+			t.Fatal(err)
+		}
+		x.get(klinesPath)
+	}
+	if c := x.api.Counters(); c.Status429 != 1 || c.Status418 != 1 || c.OverLimit != 0 || c.WhileBanned != 0 || c.Struck[Rest429] != 1 || c.Struck[Rest418] != 1 {
+		t.Errorf("after two faults: %+v", c)
+	}
+	x.get("/api/v3/ping")
+	x.api.Faults().Clear(0)
+	if c := x.api.Counters(); c.OverLimit != 0 || c.WhileBanned != 1 || c.Struck[Rest418] != 1 {
+		t.Errorf("after a call during the ban: %+v", c)
+	}
+	x.api.ResetCounters()
+	if c := x.api.Counters(); len(c.Struck) != 0 || c.WhileBanned != 0 {
+		t.Errorf("after the reset: %+v", c)
 	}
 }
 

@@ -73,6 +73,7 @@ func (a *API) serveREST(w http.ResponseWriter, r *http.Request) {
 
 	ip, controlNow := clientIP(r), a.control.Now()
 	v := a.limits.charge(ip, weight, controlNow)
+	a.tally.weighed(int64(v.used))
 	at := place{path: path, symbol: query.Get("symbol")}
 	if v.status == http.StatusOK {
 		if f, struck := a.faults.strike(at, Rest429, Rest418); struck {
@@ -125,18 +126,16 @@ func (a *API) answer(end endpoint, r *http.Request, now candle.Millis) answer {
 
 // overLimit answers 429 or 418 (SIM-R13, SIM-R14).
 func (a *API) overLimit(w http.ResponseWriter, v verdict, ip string) {
+	a.tally.refused(v)
 	var msg string
 	switch {
 	case v.status == http.StatusTeapot:
-		a.tally.s418.Add(1)
 		msg = "Way too much request weight used; IP banned until " + strconv.FormatInt(int64(v.bannedTill), 10) +
 			". Please use WebSocket Streams for live updates to avoid bans."
 	case v.used > a.profile.WeightLimit:
-		a.tally.s429.Add(1)
 		msg = "Too much request weight used; current limit is " + strconv.Itoa(a.profile.WeightLimit) +
 			" request weight per 1 MINUTE. Please use WebSocket Streams for live updates to avoid polling the API."
 	default:
-		a.tally.s429.Add(1)
 		msg = "Too many requests queued."
 	}
 	if v.newBan {
@@ -157,7 +156,7 @@ func (a *API) forced(f Fault, ip string, now candle.Millis, v verdict) verdict {
 	if f.Kind == Rest418 {
 		return a.limits.force(ip, now, time.Duration(f.RetryAfter), v)
 	}
-	v.status, v.retryAfter = http.StatusTooManyRequests, untilNext(now, weightWindow)
+	v.status, v.retryAfter, v.forced = http.StatusTooManyRequests, untilNext(now, weightWindow), true
 	if f.RetryAfter > 0 {
 		v.retryAfter = max(1, (f.RetryAfter.millis()+999)/1000)
 	}

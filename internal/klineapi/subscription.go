@@ -112,11 +112,15 @@ func (c *conn) subscribe(names []string, ack func()) *streamError {
 			return &streamError{streamTooMany, "Too many subscriptions"}
 		}
 	}
+	spoken := added[:0]
 	for _, t := range added {
 		c.topics[t.name] = t
 		c.names = append(c.names, t.name)
+		if _, silent := c.api.faults.strike(place{symbol: t.symbol, stream: t.name}, SubscribeSilent); !silent {
+			spoken = append(spoken, t)
+		}
 	}
-	c.api.hub.subscribe(c, added, ack)
+	c.api.hub.subscribe(c, spoken, ack)
 	return nil
 }
 

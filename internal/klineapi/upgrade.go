@@ -26,6 +26,7 @@ func (a *API) serveStream(w http.ResponseWriter, r *http.Request, kind string) {
 	defer a.open.Done()
 	ip, now := clientIP(r), a.control.Now()
 	if retryAfter, allowed := a.limits.upgrade(ip, now); !allowed {
+		a.tally.upgradesRefused.Add(1)
 		refuseHandshake(w, a.profile.UpgradeRefusal, retryAfter)
 		return
 	}
@@ -51,6 +52,8 @@ func (a *API) serveStream(w http.ResponseWriter, r *http.Request, kind string) {
 		return
 	}
 	_, mute := a.faults.strike(at, ConnHalfOpen)
+	_, noData := a.faults.strike(at, ConnNoData)
+	_, noPings := a.faults.strike(at, ConnNoPings)
 
 	tap := &wireTap{ResponseWriter: w, timeout: time.Duration(a.profile.SendTimeout)}
 	up := upgrader(&a.buffers)
@@ -66,7 +69,9 @@ func (a *API) serveStream(w http.ResponseWriter, r *http.Request, kind string) {
 		tap.wire.Close()
 		return
 	}
-	c := newConn(a, ip, ws, tap.wire, kind == "/stream", micros, mute)
+	c := newConn(a, ip, ws, tap.wire, kind == "/stream", micros)
+	c.mute.Store(mute)
+	c.noData, c.noPings = noData, noPings
 	if !a.register(c) {
 		tap.wire.Close()
 		return
