@@ -19,25 +19,27 @@ const (
 	writerAckWait = 30 * time.Second
 )
 
-// Consumer takes candles and gaps out of the stream. One goroutine at a time uses it: fetching the
+// Consumer takes candles, gaps and audits out of the stream. One goroutine at a time uses it: fetching the
 // next batch before the last one is acknowledged would give up the order.
 type Consumer struct {
 	conn *Conn
 	pull jetstream.Consumer
 }
 
-// Delivery is a candle or a gap (Gap is not nil then) out of the stream, or, with Err, a message that
-// is neither: Reject it.
+// Delivery is a candle, a gap or an audit (Gap or Audit is not nil then) out of the stream, or, with Err,
+// a message that is none of them: Reject it.
 type Delivery struct {
 	Series candle.Series
 	Candle candle.Candle
 	Gap    *candle.Gap
+	Audit  *candle.Audit
 	Err    error
 
 	Subject  string
-	Sequence uint64 // the position in the stream
-	Attempt  uint64 // 1 for the first delivery
-	Pending  uint64 // messages behind this one in the stream, when it was delivered
+	Sequence uint64    // the position in the stream
+	Arrived  time.Time // when the stream took it, by the bus server's clock
+	Attempt  uint64    // 1 for the first delivery
+	Pending  uint64    // messages behind this one in the stream, when it was delivered
 
 	msg jetstream.Msg
 }
@@ -143,7 +145,10 @@ func (c *Consumer) take(messages jetstream.MessageBatch, err error) ([]Delivery,
 			continue
 		}
 		d.Sequence, d.Attempt, d.Pending = meta.Sequence.Stream, meta.NumDelivered, meta.NumPending
-		d.Series, d.Candle, d.Gap, d.Err = decodeMessage(d.Subject, msg.Data())
+		d.Arrived = meta.Timestamp
+		var c content
+		c, d.Err = decodeMessage(d.Subject, msg.Data())
+		d.Series, d.Candle, d.Gap, d.Audit = c.series, c.candle, c.gap, c.audit
 		batch = append(batch, d)
 	}
 	err = messages.Error()

@@ -20,8 +20,8 @@ const dedupeWindow = 20 * time.Second
 func (c *Conn) Provision(ctx context.Context) error {
 	streams := []jetstream.StreamConfig{{
 		Name:        streamCandles,
-		Description: "velador: candles and gaps on their way to the database",
-		Subjects:    []string{familyCandle + ".>", familyGap + ".>"},
+		Description: "velador: candles, gaps and audits on their way to the database",
+		Subjects:    []string{familyCandle + ".>", familyGap + ".>", familyAudit + ".>"},
 		Retention:   jetstream.WorkQueuePolicy,
 		Storage:     jetstream.FileStorage,
 		Discard:     jetstream.DiscardNew,

@@ -26,7 +26,7 @@ type PublisherConfig struct {
 	AckWait time.Duration
 }
 
-// Publisher sends candles and gaps to the stream CANDLES, in order, until the stream has
+// Publisher sends candles, gaps and audits to the stream CANDLES, in order, until the stream has
 // acknowledged each: it has no way to drop one. It is safe for concurrent use.
 //
 // A message's ID is the publisher's own random name and a count, not series and open time: the
@@ -72,6 +72,7 @@ type outgoing struct {
 	payload []byte        // reused by the message that takes the place
 	key     candle.Millis // with the subject: which candle or gap this is
 	acked   bool
+	last    bool // not sent before all that was handed over earlier is acknowledged
 }
 
 // NewPublisher starts a publisher. Close ends it.
@@ -109,7 +110,7 @@ func (p *Publisher) Candle(ctx context.Context, series candle.Series, c candle.C
 	if err != nil {
 		return refused(err)
 	}
-	return p.enqueue(ctx, subjectOf(familyCandle, series), c.OpenTime, func(dst []byte) ([]byte, error) {
+	return p.enqueue(ctx, outgoing{subject: subjectOf(familyCandle, series), key: c.OpenTime}, func(dst []byte) ([]byte, error) {
 		return c.AppendCSV(dst), nil
 	})
 }
@@ -123,13 +124,30 @@ func (p *Publisher) Gap(ctx context.Context, g candle.Gap) error {
 	if err != nil {
 		return refused(err)
 	}
-	return p.enqueue(ctx, subjectOf(familyGap, g.Series), g.Range.From, func(dst []byte) ([]byte, error) {
+	return p.enqueue(ctx, outgoing{subject: subjectOf(familyGap, g.Series), key: g.Range.From}, func(dst []byte) ([]byte, error) {
 		return appendGap(dst, g)
 	})
 }
 
+// Audit hands an audit over, as Candle does with a candle. It is not sent before all that was handed over
+// earlier is acknowledged: a candle that was refused and is sent again would else come behind the audit
+// that confirms it, and not at all if this process dies in between. What is handed over later does not
+// wait for it.
+func (p *Publisher) Audit(ctx context.Context, a candle.Audit) error {
+	err := checkSeries(a.Series)
+	if err == nil {
+		err = checkAudit(a)
+	}
+	if err != nil {
+		return refused(err)
+	}
+	return p.enqueue(ctx, outgoing{subject: subjectOf(familyAudit, a.Series), key: a.Range.To, last: true}, func(dst []byte) ([]byte, error) {
+		return appendAudit(dst, a)
+	})
+}
+
 func refused(err error) error {
-	return problem.New(problem.Invalid, problem.CodeInternal, err, "This candle or gap cannot be sent.")
+	return problem.New(problem.Invalid, problem.CodeInternal, err, "This candle, gap or audit cannot be sent.")
 }
 
 // Forming shows a candle that is not closed yet to whoever listens (SubscribeForming). at is the
@@ -194,7 +212,7 @@ func (p *Publisher) Close() error {
 }
 
 // enqueue keeps a message and, when all is well, sends it.
-func (p *Publisher) enqueue(ctx context.Context, subject string, key candle.Millis, encode func([]byte) ([]byte, error)) error {
+func (p *Publisher) enqueue(ctx context.Context, m outgoing, encode func([]byte) ([]byte, error)) error {
 	for {
 		p.mu.Lock()
 		if p.closed {
@@ -202,7 +220,7 @@ func (p *Publisher) enqueue(ctx context.Context, subject string, key candle.Mill
 			return ErrClosed
 		}
 		if p.next-p.first < p.window {
-			err := p.keep(subject, key, encode)
+			err := p.keep(m, encode)
 			p.mu.Unlock()
 			return err
 		}
@@ -217,21 +235,24 @@ func (p *Publisher) enqueue(ctx context.Context, subject string, key candle.Mill
 }
 
 // keep puts a message into the window. The caller holds mu.
-func (p *Publisher) keep(subject string, key candle.Millis, encode func([]byte) ([]byte, error)) error {
+func (p *Publisher) keep(m outgoing, encode func([]byte) ([]byte, error)) error {
 	i := p.next % p.window
 	if i >= uint64(len(p.ring)) {
 		p.ring = append(p.ring, outgoing{}) // the window grows with its use
 	}
-	m := &p.ring[i]
-	payload, err := encode(m.payload[:0])
+	payload, err := encode(p.ring[i].payload[:0])
 	if err != nil {
 		return err
 	}
-	*m = outgoing{subject: subject, payload: payload, key: key}
+	m.payload = payload
+	p.ring[i] = m
 	p.next++
 	if p.mode == flowing {
 		if p.next-p.first == 1 {
 			p.act(time.Now().Add(p.wait))
+		}
+		if !p.ready(p.next - 1) {
+			return nil
 		}
 		if err := p.send(p.next - 1); err != nil {
 			p.retry(err)
@@ -239,6 +260,9 @@ func (p *Publisher) keep(subject string, key candle.Millis, encode func([]byte) 
 	}
 	return nil
 }
+
+// ready tells whether message n may be sent. The caller holds mu.
+func (p *Publisher) ready(n uint64) bool { return n == p.first || !p.ring[n%p.window].last }
 
 // send hands message n to the connection. The caller holds mu, which keeps the order.
 func (p *Publisher) send(n uint64) error {
@@ -308,8 +332,13 @@ func (p *Publisher) advance() {
 	}
 	if p.first == p.next {
 		p.at = time.Time{} // run finds nothing to do when it wakes
-	} else {
-		p.at = time.Now().Add(p.wait)
+		return
+	}
+	p.at = time.Now().Add(p.wait)
+	if p.ring[p.first%p.window].last {
+		if err := p.send(p.first); err != nil {
+			p.retry(err)
+		}
 	}
 }
 

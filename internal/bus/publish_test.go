@@ -229,6 +229,9 @@ func TestACandleThatNoStoreCouldKeepIsRefusedAtTheDoor(t *testing.T) {
 		"blank in the symbol":   p.Candle(ctx, nameless, testCandle(1)),
 		"no timeframe":          p.Candle(ctx, candle.Series{Exchange: "binance", Symbol: "ETHUSDT"}, testCandle(1)),
 		"empty gap":             p.Gap(ctx, candle.Gap{Series: testSeries, Range: candle.Range{From: 2, To: 1}, State: candle.GapOpen}),
+		"empty audit":           p.Audit(ctx, candle.Audit{Series: testSeries, Range: candle.Range{From: 2, To: 1}}),
+		"audit without rows":    p.Audit(ctx, candle.Audit{Series: testSeries, Rows: -1}),
+		"audit of no series":    p.Audit(ctx, candle.Audit{Rows: 1}),
 		"gap without a state":   p.Gap(ctx, candle.Gap{Series: testSeries, Range: candle.Range{From: 1, To: 2}}),
 	} {
 		if problem.KindOf(err) != problem.Invalid {
@@ -237,6 +240,95 @@ func TestACandleThatNoStoreCouldKeepIsRefusedAtTheDoor(t *testing.T) {
 	}
 	if n := p.Unacknowledged(); n != 0 {
 		t.Errorf("%d messages were taken", n)
+	}
+}
+
+func TestAnAuditIsInTheStreamBehindAllThatWasHandedOverBefore(t *testing.T) {
+	t.Parallel()
+	ctx := testContext(t)
+	s := startTestServer(t, t.TempDir())
+	c := connectTest(t, ClientConfig{File: s.File(), MaxBytes: 20_000})
+	if err := c.Provision(ctx); err != nil {
+		t.Fatal(err)
+	}
+	p := newTestPublisher(t, c, PublisherConfig{Window: 64})
+	// The stream is full again and again: some of what is under way is refused while what follows is taken.
+	const hours, rows = 10, 60
+	var sender sync.WaitGroup
+	sender.Go(func() {
+		for hour := range hours {
+			for n := range rows {
+				if err := p.Candle(ctx, testSeries, testCandle(hour*rows+n)); err != nil {
+					t.Error(err)
+				}
+			}
+			first, last := testCandle(hour*rows), testCandle(hour*rows+rows-1)
+			audit := candle.Audit{Series: testSeries, Range: candle.Range{From: first.OpenTime, To: last.OpenTime}, Rows: rows, At: last.CloseTime}
+			if err := p.Audit(ctx, audit); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	consumer := newTestConsumer(t, c)
+	came := make(map[candle.Millis]bool)
+	for audits := 0; audits < hours; {
+		batch, err := consumer.Fetch(ctx, 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range batch {
+			if d.Audit == nil {
+				came[d.Candle.OpenTime] = true
+				continue
+			}
+			a := *d.Audit
+			for open := a.Range.From; open <= a.Range.To; open = open.Add(time.Minute) {
+				if !came[open] {
+					t.Errorf("the audit %s overtook the candle %s", a.Range, open)
+				}
+			}
+			if hour := testCandle(audits * rows); a.Series != testSeries || a.Range.From != hour.OpenTime || a.Rows != rows || d.Arrived.IsZero() {
+				t.Errorf("audit %d came as %+v", audits, a)
+			}
+			audits++
+		}
+		if err := consumer.Commit(ctx, batch); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sender.Wait()
+	if err := p.Flush(ctx); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAnAuditWaitsForACandleThatIsNotAcknowledgedAndHoldsUpNobody(t *testing.T) {
+	t.Parallel()
+	ctx := testContext(t)
+	s := startTestServer(t, t.TempDir())
+	c := connectTest(t, ClientConfig{File: s.File()})
+	p := newTestPublisher(t, c, PublisherConfig{AckWait: time.Hour})
+	audit := candle.Audit{Series: testSeries, Range: candle.Range{From: 1, To: 2}, Rows: 1}
+	// Without a stream all of it is refused.
+	err := errors.Join(p.Candle(ctx, testSeries, testCandle(1)), p.Candle(ctx, testSeries, testCandle(2)),
+		p.Audit(ctx, audit), p.Candle(ctx, testSeries, testCandle(3)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(c.Provision(ctx), p.Flush(ctx)); err != nil {
+		t.Fatal(err)
+	}
+	batch, err := newTestConsumer(t, c).Fetch(ctx, 10)
+	if err != nil || len(batch) != 4 {
+		t.Fatalf("%d messages, %v", len(batch), err)
+	}
+	for i := range 3 {
+		if batch[i].Candle != testCandle(i+1) {
+			t.Errorf("in place %d is %+v", i, batch[i])
+		}
+	}
+	if last := batch[3]; last.Audit == nil || *last.Audit != audit {
+		t.Errorf("the last is %+v", last)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -96,7 +97,9 @@ func TestResumeWaitsForSomeoneToAnswerAndAsksInPortions(t *testing.T) {
 			}
 			found := make([]candle.Resume, len(asked))
 			for i, s := range asked {
-				found[i] = candle.Resume{Series: s}
+				found[i] = candle.Resume{Series: s, ConfirmedTo: candle.Millis(i), Ledger: []candle.Gap{
+					{Series: s, Range: candle.Range{From: 1, To: 2}, State: candle.GapAbsent, Proofs: 3, CheckedAt: candle.Millis(i)},
+				}}
 				if s.Symbol != "S3USDT" {
 					found[i].Last, found[i].HasLast = candle.Millis(len(s.Symbol)), true
 				}
@@ -116,6 +119,9 @@ func TestResumeWaitsForSomeoneToAnswerAndAsksInPortions(t *testing.T) {
 		t.Fatalf("got %d answers: %v", len(got.found), got.err)
 	}
 	for i, r := range got.found {
+		if len(r.Ledger) != 1 || r.Ledger[0].Series != r.Series || r.ConfirmedTo != r.Ledger[0].CheckedAt || r.Ledger[0].Proofs != 3 {
+			t.Errorf("series %d is confirmed to %d, its ledger %+v", i, r.ConfirmedTo, r.Ledger)
+		}
 		if r.Series != series[i] || r.HasLast != (i != 3) || len(r.Missing) != 0 && (len(r.Missing) != maxResumeMissing || r.Missing[7] != candle.Range{From: 7, To: 1_700_000_000_007}) {
 			t.Fatalf("answer %d is %+v", i, r.Series)
 		}
@@ -199,6 +205,7 @@ func TestResumeTellsOfErrorsAndOfItsEnd(t *testing.T) {
 
 func FuzzResume(f *testing.F) {
 	f.Add([]byte(`{"resumes":[{"last":5,"missing":[[1,2],[3,4]]}]}`))
+	f.Add([]byte(`{"resumes":[{"last":5,"confirmed_to":4,"ledger":[{"from":1,"to":2,"state":"absent","proofs":3,"checked_at":9}]}]}`))
 	f.Add([]byte(`{"error":{"kind":4,"code":"database_unavailable","text":"away"}}`))
 	f.Add([]byte(`{"series":[{"Exchange":"binance","Symbol":"ETHUSDT","Timeframe":"1m"}]}`))
 	f.Fuzz(func(t *testing.T, payload []byte) {
@@ -212,7 +219,13 @@ func FuzzResume(f *testing.F) {
 		}
 		again, err := decodeResumes(encodeResumes(found), asked)
 		if err != nil || len(again) != len(found) {
-			t.Errorf("%+v came back as %+v: %v", found, again, err)
+			t.Fatalf("%+v came back as %+v: %v", found, again, err)
+		}
+		for i := range found {
+			known := found[i].Ledger[:min(len(found[i].Ledger), maxResumeLedger)]
+			if again[i].ConfirmedTo != found[i].ConfirmedTo || !slices.Equal(again[i].Ledger, known) {
+				t.Errorf("%+v came back as %+v", found[i], again[i])
+			}
 		}
 	})
 }

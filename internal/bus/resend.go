@@ -106,7 +106,7 @@ func (p *Publisher) resend() {
 	}
 	p.act(time.Now().Add(p.wait))
 	for n := p.first; n < p.next; n++ {
-		if p.ring[n%p.window].acked {
+		if p.ring[n%p.window].acked || !p.ready(n) {
 			continue
 		}
 		if err := p.send(n); err != nil {

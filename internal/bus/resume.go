@@ -17,6 +17,7 @@ import (
 const (
 	maxResumeSeries  = 200                       // series in one request
 	maxResumeMissing = 2000                      // missing ranges told of one series; the oldest come first, the rest with a later request
+	maxResumeLedger  = 200                       // gaps of the ledger, likewise
 	maxResumeAnswer  = 512 << 10                 // bytes of one answer; the series that do not fit are asked for again
 	resumeDrain      = 5 * time.Second           // how long an answer waits for the writer
 	resumePoll       = 20 * time.Millisecond     // how often it looks
@@ -36,6 +37,9 @@ type resumeAnswer struct {
 type resumeLine struct {
 	Last    *candle.Millis     `json:"last,omitempty"`
 	Missing [][2]candle.Millis `json:"missing,omitempty"`
+
+	ConfirmedTo candle.Millis `json:"confirmed_to,omitempty"`
+	Ledger      []gapMessage  `json:"ledger,omitempty"`
 }
 
 type resumeError struct {
@@ -183,6 +187,10 @@ func encodeResumes(found []candle.Resume) []byte {
 		for _, m := range r.Missing[:min(len(r.Missing), maxResumeMissing)] {
 			line.Missing = append(line.Missing, [2]candle.Millis{m.From, m.To})
 		}
+		line.ConfirmedTo = r.ConfirmedTo
+		for _, g := range r.Ledger[:min(len(r.Ledger), maxResumeLedger)] {
+			line.Ledger = append(line.Ledger, messageOf(g))
+		}
 		encoded, err := json.Marshal(line)
 		if err != nil { // numbers always have a form
 			panic(err)
@@ -221,6 +229,14 @@ func decodeResumes(payload []byte, series []candle.Series) ([]candle.Resume, err
 		}
 		for _, m := range line.Missing {
 			found[i].Missing = append(found[i].Missing, candle.Range{From: m[0], To: m[1]})
+		}
+		found[i].ConfirmedTo = line.ConfirmedTo
+		for _, m := range line.Ledger {
+			gap := m.gap(series[i])
+			if err := checkGap(gap); err != nil {
+				return nil, fmt.Errorf("what is stored cannot be read: %w", err)
+			}
+			found[i].Ledger = append(found[i].Ledger, gap)
 		}
 	}
 	return found, nil

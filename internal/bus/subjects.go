@@ -12,11 +12,12 @@ import (
 
 // The streams, and the first token of each family of subjects.
 const (
-	streamCandles = "CANDLES" // candles and gaps on their way to the writer
+	streamCandles = "CANDLES" // candles, gaps and audits on their way to the writer
 	streamAssign  = "ASSIGN"  // one message for each collector that is to run
 
 	familyCandle  = "candles" // candles.<exchange>.<symbol>.<timeframe>, in CANDLES
 	familyGap     = "gaps"    // gaps.<exchange>.<symbol>.<timeframe>, in CANDLES
+	familyAudit   = "audits"  // audits.<exchange>.<symbol>.<timeframe>, in CANDLES
 	familyForming = "forming" // forming.<exchange>.<symbol>.<timeframe>, core NATS
 	familyAssign  = "assign"  // assign.<id>, in ASSIGN
 	familyCommand = "command" // command.<agent>, core NATS
@@ -25,7 +26,7 @@ const (
 	subjectClaims = "claims" // what agents hold, core NATS
 )
 
-// maxMessage bounds the payload of a candle or a gap, in bytes. The longest candle, all of its
+// maxMessage bounds the payload of a candle, a gap or an audit, in bytes. The longest candle, all of its
 // decimals candle.MaxDecimalLen long, stays below 800.
 const maxMessage = 2 << 10
 
@@ -160,9 +161,17 @@ type gapMessage struct {
 	CheckedAt candle.Millis   `json:"checked_at,omitempty"`
 }
 
+func messageOf(g candle.Gap) gapMessage {
+	return gapMessage{From: g.Range.From, To: g.Range.To, State: g.State, Proofs: g.Proofs, CheckedAt: g.CheckedAt}
+}
+
+func (m gapMessage) gap(s candle.Series) candle.Gap {
+	return candle.Gap{Series: s, Range: candle.Range{From: m.From, To: m.To}, State: m.State, Proofs: m.Proofs, CheckedAt: m.CheckedAt}
+}
+
 // appendGap appends a gap's payload.
 func appendGap(dst []byte, g candle.Gap) ([]byte, error) {
-	payload, err := json.Marshal(gapMessage{From: g.Range.From, To: g.Range.To, State: g.State, Proofs: g.Proofs, CheckedAt: g.CheckedAt})
+	payload, err := json.Marshal(messageOf(g))
 	if err != nil {
 		return nil, fmt.Errorf("encode a gap of %s: %w", g.Series, err)
 	}
@@ -182,35 +191,86 @@ func checkGap(g candle.Gap) error {
 	return nil
 }
 
+// auditMessage is an audit's payload; its series is in the subject.
+type auditMessage struct {
+	From candle.Millis `json:"from"`
+	To   candle.Millis `json:"to"`
+	Rows int           `json:"rows"`
+	At   candle.Millis `json:"at"`
+}
+
+// appendAudit appends an audit's payload.
+func appendAudit(dst []byte, a candle.Audit) ([]byte, error) {
+	payload, err := json.Marshal(auditMessage{From: a.Range.From, To: a.Range.To, Rows: a.Rows, At: a.At})
+	if err != nil {
+		return nil, fmt.Errorf("encode an audit of %s: %w", a.Series, err)
+	}
+	return append(dst, payload...), nil
+}
+
+// checkAudit tells what makes an audit impossible.
+func checkAudit(a candle.Audit) error {
+	switch {
+	case a.Range.Empty():
+		return fmt.Errorf("the audit %s of %s is empty", a.Range, a.Series)
+	case a.Rows < 0:
+		return fmt.Errorf("the audit %s of %s has %d rows", a.Range, a.Series, a.Rows)
+	}
+	return nil
+}
+
+// content is what a message of CANDLES holds: a candle, unless one of the others is not nil.
+type content struct {
+	series candle.Series
+	candle candle.Candle
+	gap    *candle.Gap
+	audit  *candle.Audit
+}
+
 // decodeMessage reads a message of CANDLES. What a database could never store is an error here, so
 // that it is set aside before it can hold up a batch.
-func decodeMessage(subject string, payload []byte) (s candle.Series, c candle.Candle, g *candle.Gap, err error) {
+func decodeMessage(subject string, payload []byte) (c content, err error) {
 	if len(payload) > maxMessage {
-		return s, c, nil, fmt.Errorf("a message of %d bytes on %.200q: at most %d are allowed", len(payload), subject, maxMessage)
+		return c, fmt.Errorf("a message of %d bytes on %.200q: at most %d are allowed", len(payload), subject, maxMessage)
 	}
 	family, s, err := parseSubject(subject)
+	c.series = s
 	if err != nil {
-		return s, c, nil, err
+		return c, err
 	}
 	switch family {
 	case familyCandle:
-		if c, err = candle.ParseCSV(string(payload)); err == nil {
-			err = c.Validate()
+		one, err := candle.ParseCSV(string(payload))
+		if err == nil {
+			err = one.Validate()
 		}
 		if err != nil {
-			return s, candle.Candle{}, nil, fmt.Errorf("a candle of %s: %w", s, err)
+			return c, fmt.Errorf("a candle of %s: %w", s, err)
 		}
-		return s, c, nil, nil
+		c.candle = one
+		return c, nil
 	case familyGap:
 		var m gapMessage
 		if err := json.Unmarshal(payload, &m); err != nil {
-			return s, c, nil, fmt.Errorf("a gap of %s: %w", s, err)
+			return c, fmt.Errorf("a gap of %s: %w", s, err)
 		}
-		gap := candle.Gap{Series: s, Range: candle.Range{From: m.From, To: m.To}, State: m.State, Proofs: m.Proofs, CheckedAt: m.CheckedAt}
+		gap := m.gap(s)
 		if err := checkGap(gap); err != nil {
-			return s, c, nil, err
+			return c, err
 		}
-		return s, c, &gap, nil
+		c.gap = &gap
+		return c, nil
+	case familyAudit:
+		var m auditMessage
+		if err := json.Unmarshal(payload, &m); err != nil {
+			return c, fmt.Errorf("an audit of %s: %w", s, err)
+		}
+		audit := candle.Audit{Series: s, Range: candle.Range{From: m.From, To: m.To}, Rows: m.Rows, At: m.At}
+		if err := checkAudit(audit); err != nil {
+			return c, err
+		}
+		c.audit = &audit
+		return c, nil
 	}
-	return s, c, nil, fmt.Errorf("the subject %.200q holds neither candles nor gaps", subject)
+	return c, fmt.Errorf("the subject %.200q holds neither candles nor gaps nor audits", subject)
 }

@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"reflect"
 	"strconv"
 	"strings"
 	"testing"
@@ -43,23 +44,28 @@ func FuzzMessage(f *testing.F) {
 	f.Add("candles.binance.ETHUSDT.1m", testCandle(1).AppendCSV(nil))
 	f.Add("gaps.binance.ETHUSDT.1m", []byte(`{"from":1,"to":2,"state":"open","proofs":1,"checked_at":5}`))
 	f.Add("gaps.binance.ETHUSDT.1m", []byte(`{"from":9e99}`))
+	f.Add("audits.binance.ETHUSDT.1m", []byte(`{"from":1,"to":3600000,"rows":60,"at":3900000}`))
+	f.Add("audits.binance.ETHUSDT.1m", []byte(`{"from":2,"to":1,"rows":-1}`))
 	f.Add("forming.binance.ETHUSDT.1m", []byte("12 1,2,3"))
 	f.Fuzz(func(t *testing.T, subject string, payload []byte) {
-		s, c, g, err := decodeMessage(subject, payload)
+		c, err := decodeMessage(subject, payload)
+		if err != nil {
+			return
+		}
+		family, again := familyCandle, c.candle.AppendCSV(nil)
 		switch {
-		case err != nil:
-		case g != nil:
-			again, err := appendGap(nil, *g)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if _, _, back, err := decodeMessage(subjectOf(familyGap, s), again); err != nil || *back != *g {
-				t.Errorf("%+v came back as %+v: %v", g, back, err)
-			}
-		default:
-			if _, back, _, err := decodeMessage(subjectOf(familyCandle, s), c.AppendCSV(nil)); err != nil || back != c {
-				t.Errorf("%+v came back as %+v: %v", c, back, err)
-			}
+		case c.gap != nil:
+			family = familyGap
+			again, err = appendGap(nil, *c.gap)
+		case c.audit != nil:
+			family = familyAudit
+			again, err = appendAudit(nil, *c.audit)
+		}
+		if err != nil || len(again) > maxMessage {
+			t.Fatalf("%+v becomes %d bytes: %v", c, len(again), err)
+		}
+		if back, err := decodeMessage(subjectOf(family, c.series), again); err != nil || !reflect.DeepEqual(back, c) {
+			t.Errorf("%+v came back as %+v: %v", c, back, err)
 		}
 	})
 }

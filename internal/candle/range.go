@@ -45,4 +45,25 @@ type Resume struct {
 	HasLast bool
 	// Missing are the stretches before Last that are not stored and not known as absent, oldest first.
 	Missing []Range
+	// ConfirmedTo is where the confirmed part of the series ends: candles that opened later are
+	// provisional (see Audit). Where nothing is confirmed it lies just before the oldest candle that was
+	// looked at; 0 when nothing is known.
+	ConfirmedTo Millis
+	// Ledger are the gaps of which the venue was asked before: open ones, oldest first, and then those
+	// that are absent, least recently checked first. It may be cut short.
+	Ledger []Gap
+}
+
+// Audit says that a stretch of a series was read from the venue's history well after its candles had
+// closed, and that what is stored of it is what the venue said then. It follows the candles themselves.
+// Until then a candle is provisional: a stream has only said so.
+type Audit struct {
+	Series Series
+	// Range holds the open times that were read. Of two audits that leave nothing out between them the
+	// later one begins a millisecond after the end of the earlier one, or before.
+	Range Range
+	// Rows is how many candles the venue has in Range, all of them handed over before the audit.
+	Rows int
+	// At is the venue's clock when it had answered.
+	At Millis
 }

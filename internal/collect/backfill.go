@@ -34,6 +34,7 @@ var (
 type rest struct {
 	flying   int       // questions of history under way
 	live     int       // of them, repairs
+	rereads  int       // of them, about what is stored or absent
 	asksTime bool      // a question for the time is under way
 	closed   time.Time // no question before, by our clock
 	failures int       // in a row, of any series
@@ -58,7 +59,7 @@ func pauseAfter(err error, policy backoff.Policy, attempt int) time.Duration {
 }
 
 // dispatch asks what is to be asked: repairs of live series first, then series on their way to the
-// live edge, then the past. One question of a series is under way at a time.
+// live edge, then the past, then what is only looked at once more. One question of a series is under way at a time.
 func (c *Collector) dispatch(ctx context.Context) {
 	now := time.Now()
 	if c.clock.doubt || !c.rest.open(now) {
@@ -72,7 +73,9 @@ func (c *Collector) dispatch(ctx context.Context) {
 		// The last place is kept for repairs, where there is more than one.
 		least := repair
 		if c.rest.flying-c.rest.live < max(1, c.config.Concurrency-1) {
-			least = history
+			if least = history; c.rest.rereads == 0 { // one at a time: they can wait
+				least = reread
+			}
 		}
 		s, q := c.mostUrgent(now, least)
 		if s == nil {
@@ -103,19 +106,25 @@ func (c *Collector) ask(ctx context.Context, s *follower, q question) {
 	c.cursor++
 	s.asking = true
 	c.rest.flying++
-	if q.urgency == repair {
+	switch q.urgency {
+	case repair:
 		c.rest.live++
+	case reread:
+		c.rest.rereads++
 	}
 	c.count(func(n *Snapshot) { n.Requests++ })
 	symbol, tf := s.series.Symbol, s.series.Timeframe
 	c.background(ctx, func(ctx context.Context) func(context.Context) {
 		timed, cancel := context.WithTimeout(ctx, answerTimeout)
 		defer cancel()
-		page, err := c.config.Exchange.Candles(timed, symbol, tf, q.r)
+		page, err := c.config.Exchange.Candles(exchange.WithClass(timed, classes[q.urgency]), symbol, tf, q.r)
 		return func(ctx context.Context) {
 			c.rest.flying--
-			if q.urgency == repair {
+			switch q.urgency {
+			case repair:
 				c.rest.live--
+			case reread:
+				c.rest.rereads--
 			}
 			s.asking = false
 			c.take(ctx, s, q, page, err)
@@ -140,7 +149,7 @@ func (c *Collector) take(ctx context.Context, s *follower, q question, page exch
 	}
 	c.answered(s)
 	if q.urgency == repair && s.last > had {
-		c.watchSilence(s)
+		c.watchRepair(s)
 	}
 	if s.truncated && len(s.gaps) == 0 {
 		s.truncated = false
@@ -211,7 +220,7 @@ func (c *Collector) subscribed(e event) {
 	var fresh []*follower
 	for _, symbol := range e.symbols {
 		s := c.bySymbol[symbol]
-		s.silent = 0
+		s.listen(time.Now())
 		switch {
 		case !s.started && !s.resuming:
 			s.resuming = true
@@ -235,6 +244,7 @@ func (c *Collector) resume(ctx context.Context, some []*follower) {
 			s.resuming = false
 			if s.started {
 				s.missing(found[i].Missing)
+				s.proofs(found[i].Ledger)
 				continue
 			}
 			s.start(found[i], c.config.Spec.Since, c.clock.now)
@@ -270,20 +280,4 @@ func (c *Collector) resume(ctx context.Context, some []*follower) {
 			}
 		}
 	})
-}
-
-// watchSilence is called when history has brought a candle that the stream should have. A symbol of
-// which a standing connection says nothing at all meanwhile is not subscribed, whatever was
-// acknowledged (EXCHANGES.md 2.11): the connection is replaced, but not again and again.
-func (c *Collector) watchSilence(s *follower) {
-	f, now := s.feed, time.Now()
-	if s.silent++; s.silent < 2 || !f.up.Load() || now.Before(f.renewAt) {
-		return
-	}
-	c.log.Warn("the stream says nothing of a symbol that trades; connecting again", "symbol", s.series.Symbol)
-	policy := backoff.Policy{First: renewEvery, Cap: renewAtMost, Jitter: 0.2}
-	f.renewAt = now.Add(policy.Draw(f.renewals))
-	f.renewals++
-	s.silent = 0
-	f.replaceSoon()
 }

@@ -203,7 +203,7 @@ func (c *Collector) follow(ctx context.Context, symbols []string) {
 		if _, ok := c.bySymbol[symbol]; ok {
 			continue
 		}
-		s := &follower{splice: splice{series: candle.Series{Exchange: c.config.Spec.Exchange, Symbol: symbol, Timeframe: c.config.Spec.Timeframe}}}
+		s := &follower{splice: splice{series: candle.Series{Exchange: c.config.Spec.Exchange, Symbol: symbol, Timeframe: c.config.Spec.Timeframe}, auditing: c.auditor != nil}}
 		c.bySymbol[symbol] = s
 		c.series = append(c.series, s)
 		fresh = append(fresh, symbol)

@@ -2,7 +2,8 @@
 // and hands every closed candle to a sink exactly once and in order, without a seam between history
 // and stream, and without a hole that the exchange could fill.
 //
-// splice.go and gap.go decide, for one series, what follows what; they are pure. feed.go keeps the
+// splice.go and gap.go decide, for one series, what follows what, audit.go and absent.go what is looked
+// at again; they are pure. feed.go keeps the
 // connections, backfill.go asks the exchange's history, watch.go knows what time it is there, and
 // collect.go brings them together in one goroutine that owns all series.
 //
@@ -38,6 +39,14 @@ type Sink interface {
 	Forming(series candle.Series, c candle.Candle, at candle.Millis)
 	// Flush waits until all that was taken is acknowledged.
 	Flush(ctx context.Context) error
+}
+
+// Auditor is what a Sink may be beside: one that keeps candles and learns which of them are confirmed.
+// A collector hands to such a sink all that the stream said a second time, as history says it (audit.go);
+// a Sink that only shows candles would show them twice.
+type Auditor interface {
+	// Audit takes an audit, which must not overtake the candles handed over before; it blocks like Candle.
+	Audit(ctx context.Context, a candle.Audit) error
 }
 
 // Library knows what is stored.
@@ -82,8 +91,12 @@ type Collector struct {
 	handing atomic.Bool   // the sink is being handed something
 
 	// What follows belongs to the goroutine in Run.
-	clock    clock
-	rest     rest
+	clock   clock
+	rest    rest
+	hearing struct { // see watchHearing
+		asks bool      // a question is under way
+		next time.Time // none before
+	}
 	series   []*follower
 	bySymbol map[string]*follower
 	feeds    []*feed
@@ -93,6 +106,7 @@ type Collector struct {
 	listing  bool          // it is being read
 	failed   error         // why the sink took no more
 	excused  bool          // no candle could come since the figures were last refreshed
+	auditor  Auditor       // the sink, if it is one
 
 	wake    chan struct{}              // an inbox holds something
 	done    chan func(context.Context) // what background work wants done in Run's goroutine
@@ -109,7 +123,7 @@ type follower struct {
 	retryAt  time.Time // no question before, by our clock
 	resuming bool      // the library is being asked
 	shownAt  time.Time // when a forming candle was last shown
-	silent   int       // candles that history brought while the stream said nothing of this symbol
+	hearing
 }
 
 // New prepares a collector; it does nothing before Run.
@@ -120,9 +134,10 @@ func New(config Config) *Collector {
 	if config.Concurrency <= 0 {
 		config.Concurrency = 4
 	}
+	auditor, _ := config.Sink.(Auditor)
 	log := config.Logger.With("exchange", config.Spec.Exchange, "selector", config.Spec.Selector, "timeframe", config.Spec.Timeframe.String())
 	return &Collector{
-		config: config, log: log, bySymbol: make(map[string]*follower),
+		config: config, log: log, auditor: auditor, bySymbol: make(map[string]*follower),
 		snap: Snapshot{Phase: Resolving},
 		wake: make(chan struct{}, 1), done: make(chan func(context.Context)),
 	}
@@ -198,6 +213,7 @@ func (c *Collector) background(ctx context.Context, work func(context.Context) (
 // tick looks at what only the passing of time brings.
 func (c *Collector) tick(ctx context.Context) {
 	c.watchClock(ctx)
+	c.watchHearing(ctx)
 	c.watchCatalogue(ctx)
 	c.refresh()
 }
@@ -227,12 +243,13 @@ func (c *Collector) receive(e event) (asks bool) {
 	if !ok {
 		return false
 	}
-	s.silent = 0
 	at := e.at
 	if at == 0 {
 		at = e.candle.OpenTime
 	}
-	c.clock.hear(at, time.Now())
+	now := time.Now()
+	c.clock.hear(at, now)
+	s.heard(c.clock.now, now)
 	if e.candle.OpenTime > c.clock.now {
 		c.clock.doubt = true // the future does not open: the frame is wrong, or the clock
 	}
@@ -242,7 +259,7 @@ func (c *Collector) receive(e event) (asks bool) {
 	s.observe(e.candle.OpenTime, c.clock.now)
 	if e.closed {
 		s.offer(e.candle, c.clock.now, c.outlet(s))
-	} else if now := time.Now(); now.Sub(s.shownAt) >= formingEvery {
+	} else if s.wants(e.candle.OpenTime) && now.Sub(s.shownAt) >= formingEvery {
 		s.shownAt = now
 		c.config.Sink.Forming(s.series, e.candle, e.at)
 	}
@@ -257,17 +274,37 @@ type delivery struct {
 
 func (c *Collector) outlet(s *follower) delivery { return delivery{c, s} }
 
-func (d delivery) candle(closed candle.Candle) {
-	if d.c.failed != nil {
-		return
-	}
-	err := d.c.handOver(func() error { return d.c.config.Sink.Candle(d.c.ctx, d.s.series, closed) })
-	if d.took(err, closed.OpenTime) {
+func (d delivery) candle(closed candle.Candle) bool {
+	taken := d.give(closed)
+	if taken {
 		d.c.count(func(n *Snapshot) {
 			n.Candles++
 			n.Clock, n.Progress = d.c.clock.now, d.c.clock.now
 			n.newest(closed.OpenTime, closed.CloseTime)
 		})
+	}
+	return taken
+}
+
+func (d delivery) again(closed candle.Candle) bool {
+	taken := d.give(closed)
+	if taken {
+		d.c.count(func(n *Snapshot) { n.Reread++ })
+	}
+	return taken
+}
+
+func (d delivery) give(closed candle.Candle) bool {
+	if d.c.failed != nil {
+		return false
+	}
+	err := d.c.handOver(func() error { return d.c.config.Sink.Candle(d.c.ctx, d.s.series, closed) })
+	return d.took(err, closed.OpenTime)
+}
+
+func (d delivery) audited(a candle.Audit) {
+	if d.c.failed == nil {
+		d.took(d.c.handOver(func() error { return d.c.auditor.Audit(d.c.ctx, a) }), a.Range.From)
 	}
 }
 

@@ -28,8 +28,9 @@ type session struct {
 	venue    *venue
 	shelf    shelf
 	log      bytes.Buffer
-	look     func(Snapshot) // sees one each second of ours
-	sink     Sink           // nil: the shelf
+	look     func(Snapshot)    // sees one each second of ours
+	sink     Sink              // nil: the shelf
+	exchange exchange.Exchange // nil: the venue
 	c        *Collector
 	err      error
 }
@@ -47,6 +48,9 @@ func (s *session) run(t *testing.T, until string) {
 	}
 	if s.sink != nil {
 		config.Sink = s.sink
+	}
+	if s.exchange != nil {
+		config.Exchange = s.exchange
 	}
 	if s.library != nil {
 		config.Library = s.library

@@ -76,6 +76,10 @@ func (s *splice) told(h *hole, state candle.GapState, checked candle.Millis) can
 func (s *splice) fill(c candle.Candle, now candle.Millis, out outlet) {
 	for _, h := range s.gaps {
 		if h.r.From <= c.OpenTime && c.OpenTime < s.end(h) {
+			if s.auditing && c.OpenTime <= s.audit.to {
+				h.due = now // history has the last word about what is confirmed
+				return
+			}
 			out.candle(c)
 			s.divide(h, []candle.Candle{c}, now, out)
 			return
@@ -86,6 +90,10 @@ func (s *splice) fill(c candle.Candle, now candle.Millis, out outlet) {
 // answerGap takes an answer about a gap: the rows that are there after all, or one more proof that
 // there are none.
 func (s *splice) answerGap(h *hole, p exchange.Page, now candle.Millis, out outlet) {
+	if slices.Contains(s.absent, h) {
+		s.answerAbsent(h, p, now, out)
+		return
+	}
 	if !slices.Contains(s.gaps, h) {
 		return // the stream has divided it in the meantime; its parts are asked for anew
 	}
@@ -136,6 +144,7 @@ func (s *splice) prove(h *hole, now candle.Millis, out outlet) {
 	h.proofs++
 	if h.proofs >= enoughProofs {
 		s.drop(h)
+		s.keepAbsent(h, now)
 		out.gap(s.told(h, candle.GapAbsent, now))
 		return
 	}

@@ -21,8 +21,18 @@ type event struct {
 	overlaps bool     // the connection before it was still there: nothing was missed
 }
 
-// inboxBase is how many closed candles an inbox holds beside two for each symbol.
-const inboxBase = 16
+// older tells that another frame of the same symbol says more: of two connections that overlap, the
+// slower one may repeat what the other has said.
+func (e event) older(than event) bool {
+	if e.candle.OpenTime != than.candle.OpenTime {
+		return e.candle.OpenTime < than.candle.OpenTime
+	}
+	return e.at < than.at
+}
+
+// inboxBase is how many closed candles an inbox holds beside two for each symbol: a minute of one
+// symbol's at 1s, so that a bus that starts anew breaks no connection, in some 16 KiB.
+const inboxBase = 64
 
 // inbox stands between a connection, which must be read at once or the exchange drops it, and the
 // loop, which may wait for the bus. Closed candles queue up to a bound; of the forming ones, each of
@@ -54,7 +64,9 @@ func (i *inbox) put(e event) bool {
 	i.mu.Lock()
 	switch {
 	case e.kind == exchange.Update && !e.closed:
-		i.forming[e.symbol] = e
+		if newer, ok := i.forming[e.symbol]; !ok || !e.older(newer) {
+			i.forming[e.symbol] = e
+		}
 	case len(i.queue) >= i.limit:
 		select { // only what is taken from now on makes room
 		case <-i.taken:

@@ -158,6 +158,17 @@ func playSchedule(t *testing.T, seed uint64) {
 		s.shelf.blocked = []candle.Range{stretch(60 * tf.Step())}
 	}
 
+	// A sink that takes audits, and a stream that says a candle wrongly now and then.
+	var kept *archive
+	if chance(0.6) {
+		kept = newArchive(v)
+		kept.blocked, s.sink = s.shelf.blocked, kept
+		wrong := dice.Float64() * 0.1
+		v.wrong = func(symbol string, open candle.Millis) bool {
+			return rand.New(rand.NewPCG(seed+uint64(symbol[0]), uint64(open))).Float64() < wrong
+		}
+	}
+
 	s.run(t, clockText(at(steps).Add(30*time.Hour)))
 
 	if s.err != nil {
@@ -174,13 +185,20 @@ func playSchedule(t *testing.T, seed uint64) {
 				want = append(want, c.OpenTime)
 			}
 		}
+		shelf := &s.shelf
+		if kept != nil {
+			shelf = &kept.shelf
+			if end := kept.verify(t, symbol); end != had[len(had)-1].OpenTime {
+				t.Errorf("%s is confirmed up to %s, the last candle is %s", symbol, end, had[len(had)-1].OpenTime)
+			}
+		}
 		var gaps []candle.Gap
-		for _, g := range s.shelf.gaps {
+		for _, g := range shelf.gaps {
 			if g.Series.Symbol == symbol {
 				gaps = append(gaps, g)
 			}
 		}
-		verify(t, tf, symbol, last, want, s.shelf.candles[symbol], gaps)
+		verify(t, tf, symbol, last, want, shelf.candles[symbol], gaps)
 	}
 	if n := len(v.asked); n > 4000 {
 		t.Errorf("history was asked %d times", n)

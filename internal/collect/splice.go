@@ -36,8 +36,10 @@ const (
 
 // outlet takes what a splice lets go, in order.
 type outlet interface {
-	candle(c candle.Candle)
+	candle(c candle.Candle) (taken bool)
 	gap(g candle.Gap)
+	again(c candle.Candle) (taken bool) // one that was handed over before, or should have been
+	audited(a candle.Audit)
 }
 
 // splice decides, for one series, what is handed over: it joins history and stream into one line in
@@ -67,8 +69,14 @@ type splice struct {
 	idle    int             // answers in a row that brought nothing
 
 	gaps []*hole // open gaps, oldest first
+	// absent are gaps that are absent at source, recheck the one of them that is asked for next.
+	absent  []*hole
+	recheck *hole
 	// truncated tells that the store may know of more missing stretches than it told.
 	truncated bool
+
+	auditing bool // what the stream said is read again, and what is absent asked for again
+	audit    audit
 }
 
 // urgency orders questions: what makes a live series wait comes first.
@@ -76,16 +84,22 @@ type urgency uint8
 
 const (
 	none    urgency = iota
+	reread          // what the stream said, or what is absent at source
 	history         // a gap in the past
 	catchUp         // a series on its way to the live edge
 	repair          // a hole or an overdue candle at the live edge
 )
 
+// classes are what questions are to the budget that all collectors of a machine share.
+var classes = [...]exchange.Class{
+	reread: exchange.ClassAudit, history: exchange.ClassHistory, catchUp: exchange.ClassRepair, repair: exchange.ClassLive,
+}
+
 // question is what a splice wants to know of the exchange's history.
 type question struct {
 	urgency urgency
 	r       candle.Range
-	hole    *hole // of history; nil for the present
+	hole    *hole // of history, or an absent one; nil for the present, and for what the stream said
 }
 
 // start tells where to begin. now is the exchange's clock.
@@ -102,6 +116,10 @@ func (s *splice) start(r candle.Resume, since, now candle.Millis) {
 		s.since, s.probing, s.behind = now.Add(-s.series.Timeframe.Step()), true, true
 	}
 	s.missing(r.Missing)
+	if s.auditing {
+		s.auditFrom(r)
+		s.remember(r.Ledger)
+	}
 	s.pending = slices.DeleteFunc(s.pending, func(c candle.Candle) bool { return !s.wants(c.OpenTime) })
 	s.advanced()
 }
@@ -147,10 +165,14 @@ func (s *splice) advanced() {
 }
 
 // pass hands a candle over that follows the last one, or a gap that is named already.
-func (s *splice) pass(c candle.Candle, out outlet) {
-	out.candle(c)
+func (s *splice) pass(c candle.Candle, out outlet) (taken bool) {
+	if !s.audit.known {
+		s.audit.known, s.audit.to = true, c.OpenTime-1
+	}
+	taken = out.candle(c)
 	s.last, s.hasLast = c.OpenTime, true
 	s.advanced()
+	return taken
 }
 
 // observe notes that a frame, forming or closed, was about the candle that opened at open.
@@ -222,7 +244,10 @@ func (s *splice) ask(now candle.Millis) question {
 	}
 	if urgency != none {
 		r := candle.Range{From: s.since, To: now}
-		if s.hasLast {
+		switch {
+		case s.audit.join:
+			r.From = s.audit.to
+		case s.hasLast:
 			r.From = s.last
 		}
 		if n := len(s.pending); n > 0 {
@@ -236,6 +261,12 @@ func (s *splice) ask(now candle.Millis) question {
 			return question{urgency: history, r: candle.Range{From: h.before, To: h.after}, hole: h}
 		}
 	}
+	if h := s.recheck; h != nil && now >= h.due {
+		return question{urgency: reread, r: candle.Range{From: h.before, To: h.after}, hole: h}
+	}
+	if s.auditing && now >= s.audit.due {
+		return s.askAudit(now)
+	}
 	return question{}
 }
 
@@ -247,6 +278,10 @@ func (s *splice) answer(q question, p exchange.Page, now candle.Millis, out outl
 	}
 	if q.hole != nil {
 		s.answerGap(q.hole, p, now, out)
+		return nil
+	}
+	if q.urgency == reread {
+		s.answerAudit(p, now, out)
 		return nil
 	}
 	return s.answerPresent(q, p, now, out)
@@ -281,7 +316,9 @@ func (s *splice) answerPresent(q question, p exchange.Page, now candle.Millis, o
 		}
 		s.advanced()
 	}
+	s.rejoin(p, now, out)
 	progress := false
+	var confirmed birth
 	for _, c := range p.Candles {
 		// Should the stream have had a candle that history lacks, it takes its place.
 		for s.drain(out); len(s.pending) > 0 && s.pending[0].OpenTime < c.OpenTime; s.drain(out) {
@@ -291,9 +328,14 @@ func (s *splice) answerPresent(q question, p exchange.Page, now candle.Millis, o
 		if !s.wants(c.OpenTime) {
 			continue
 		}
-		s.goOn(c, contains(p, s.last), now, out)
+		follows := s.follows()
+		taken := s.goOn(c, contains(p, s.last), now, out)
+		if s.auditing && follows && s.final(c, p) {
+			confirmed.note(s, c, taken)
+		}
 		progress = true
 	}
+	confirmed.tell(s, now, out)
 	s.drain(out)
 	switch {
 	case p.Full && !progress && len(p.Candles) > 0 && p.Candles[len(p.Candles)-1].OpenTime <= q.r.From:
@@ -342,7 +384,7 @@ func (s *splice) stepOver(proved bool, now candle.Millis, out outlet) {
 
 // goOn hands a candle over, and names what is missing before it. Before the first candle of all
 // nothing is: that is where the market begins; unless an older one was seen to form.
-func (s *splice) goOn(c candle.Candle, proved bool, now candle.Millis, out outlet) {
+func (s *splice) goOn(c candle.Candle, proved bool, now candle.Millis, out outlet) (taken bool) {
 	missing := s.before(c.OpenTime)
 	if !s.hasLast {
 		missing.From, proved = s.first, false
@@ -353,7 +395,7 @@ func (s *splice) goOn(c candle.Candle, proved bool, now candle.Millis, out outle
 	if !missing.Empty() {
 		s.skip(missing, c.OpenTime, proved, now, out)
 	}
-	s.pass(c, out)
+	return s.pass(c, out)
 }
 
 // unanswered tells that questions have failed so many times in a row. A series whose newest candles

@@ -2,6 +2,7 @@ package collect
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -14,12 +15,15 @@ import (
 // series, and after -> what it hands over.
 //
 //	start stored=T | since=T | fresh, missing=A..B   the store has answered
+//	      confirmed=T ledger=A..B/state/proofs/T     what it knows beside
+//	      hour=T                                     the series is audited; its hours begin at this minute
 //	forming T, stream T …                            frames of candles that form, or have closed
 //	asks A..B urgency | nothing                      what is asked for now
 //	answers T … forming=T full asof=T                the exchange's rows
 //	fails N                                          the Nth question in a row has failed
 //
-// A time without a date is one of 2023-03-24; gap[A..B state proofs] is a gap.
+// A time without a date is one of 2023-03-24; gap[A..B state proofs] is a gap, again[T] a candle that is
+// handed over once more, audit[A..B rows] an audit.
 var spliceTables = []struct{ name, timeframe, script string }{
 	{"history and stream are joined over a close that happens in between", "1m", `
 		10:02:30  start stored=10:00                       ->
@@ -294,7 +298,7 @@ var spliceTables = []struct{ name, timeframe, script string }{
 
 func TestSpliceFollowsItsTables(t *testing.T) {
 	t.Parallel()
-	for _, table := range spliceTables {
+	for _, table := range slices.Concat(spliceTables, auditTables) {
 		t.Run(table.name, func(t *testing.T) {
 			t.Parallel()
 			tf, err := candle.ParseTimeframe(table.timeframe)
@@ -329,7 +333,20 @@ type play struct {
 	out   []string
 }
 
-func (p *play) candle(c candle.Candle) { p.out = append(p.out, clockText(c.OpenTime)) }
+func (p *play) candle(c candle.Candle) bool {
+	p.out = append(p.out, clockText(c.OpenTime))
+	return true
+}
+
+func (p *play) again(c candle.Candle) bool {
+	p.out = append(p.out, "again["+clockText(c.OpenTime)+"]")
+	return true
+}
+
+func (p *play) audited(a candle.Audit) {
+	p.out = append(p.out, fmt.Sprintf("audit[%s..%s %d]", clockText(a.Range.From), clockText(a.Range.To), a.Rows))
+}
+
 func (p *play) gap(g candle.Gap) {
 	p.out = append(p.out, fmt.Sprintf("gap[%s..%s %s %d]", clockText(g.Range.From), clockText(g.Range.To), g.State, g.Proofs))
 }
@@ -359,7 +376,21 @@ func (p *play) happen(words []string) error {
 			from, to, _ := strings.Cut(stretch, "..")
 			r.Missing = append(r.Missing, candle.Range{From: instant(from), To: instant(to)})
 		}
+		r.ConfirmedTo = one("confirmed")
+		for _, g := range named["ledger"] { // A..B/state/proofs/checked
+			parts := strings.Split(g, "/")
+			from, to, _ := strings.Cut(parts[0], "..")
+			proofs, err := strconv.Atoi(parts[2])
+			if err != nil {
+				return err
+			}
+			r.Ledger = append(r.Ledger, candle.Gap{
+				Range: candle.Range{From: instant(from), To: instant(to)}, State: candle.GapState(parts[1]), Proofs: proofs, CheckedAt: instant(parts[3]),
+			})
+		}
+		p.auditing = named["hour"] != nil
 		p.start(r, one("since"), now)
+		p.audit.phase = one("hour") % 3_600_000
 		p.drain(p)
 	case "behind":
 		p.behind = true
@@ -374,7 +405,7 @@ func (p *play) happen(words []string) error {
 		got := "nothing"
 		if p.asked = p.ask(now); p.asked.urgency != none {
 			p.asking = true
-			got = clockText(p.asked.r.From) + ".." + clockText(p.asked.r.To) + " " + [...]string{"", "history", "catch-up", "repair"}[p.asked.urgency]
+			got = clockText(p.asked.r.From) + ".." + clockText(p.asked.r.To) + " " + [...]string{"", "reread", "history", "catch-up", "repair"}[p.asked.urgency]
 		}
 		if want := strings.Join(args, " "); got != want {
 			return fmt.Errorf("asks %s", got)

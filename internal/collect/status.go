@@ -34,6 +34,7 @@ type Snapshot struct {
 	LastClose  candle.Millis // when the candle that opened at LastOpen closed
 	OpenGaps   int           // stretches that are missing and asked for
 	Candles    uint64        // closed candles handed over
+	Reread     uint64        // closed candles handed over once more, as history says them
 	Repaired   uint64        // gaps that were filled
 	Absent     uint64        // gaps that were proved absent at source
 	Messages   uint64        // frames of candles that the connections brought, forming ones included

@@ -38,6 +38,7 @@ type venue struct {
 	cuts      []candle.Millis                                   // when every connection breaks
 	shutdowns []candle.Millis                                   // when it is announced that they will, ten seconds later
 	extra     func(symbol string) []arrival                     // frames that tell lies
+	wrong     func(symbol string, open candle.Millis) bool      // closing frames with values that are not the market's
 
 	mu       sync.Mutex
 	asked    []candle.Millis // when history was asked
@@ -201,6 +202,9 @@ func (v *venue) frames(symbol string, from candle.Millis) []arrival {
 			f = v.frame(symbol, c.OpenTime)
 		}
 		closing := exchange.Event{Kind: exchange.Update, Symbol: symbol, Candle: c, Closed: true, At: (end + 5).Add(f.late)}
+		if v.wrong != nil && v.wrong(symbol, c.OpenTime) {
+			closing.Candle.Close, closing.Candle.Trades = c.Open, c.Trades/2
+		}
 		if !f.lost {
 			add(closing)
 		}

@@ -2,9 +2,11 @@ package collect
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"velador/internal/candle"
+	"velador/internal/exchange"
 )
 
 // How the exchange's clock is listened to.
@@ -12,6 +14,12 @@ const (
 	// quietFor is how long, in our time, nothing may be heard before the exchange is asked what time
 	// it is there: in a halt no event says so.
 	quietFor = 5 * time.Second
+	// quietAtMost is the same while no question is due by our reckoning, of an exchange whose clock runs
+	// as fast as ours: five hundred collectors of quiet markets would spend all that the exchange allows
+	// on the time. Supervision takes a clock that stands for 30 s for an exchange out of reach.
+	quietAtMost = 20 * time.Second
+	// drift is what an answer's way may make of the clock's pace.
+	drift = 500 * time.Millisecond
 	// maxLeap is how far one event may move the clock; what goes further is not believed.
 	maxLeap = 24 * time.Hour
 	// oddLeap is how far one event may move the clock without the exchange being asked whether it is
@@ -27,6 +35,10 @@ type clock struct {
 	now   candle.Millis
 	heard time.Time // when it last moved, by our clock
 	doubt bool      // it moved oddly, or should have: ask
+
+	answer candle.Millis // what the exchange said when it was asked, and when that was
+	asked  time.Time
+	steady bool // it runs as fast as ours
 }
 
 // hear notes the time of an event.
@@ -56,12 +68,20 @@ func (c *clock) told(at candle.Millis, ours time.Time) {
 		c.now = at
 	}
 	c.heard, c.doubt = ours, false
+	if passed := ours.Sub(c.asked); c.asked.IsZero() || passed >= quietFor-drift {
+		c.steady = !c.asked.IsZero() && (at.Sub(c.answer)-passed).Abs() <= drift+passed/100
+		c.answer, c.asked = at, ours
+	}
 }
+
+// reckoned is what the clock shows if it runs on as ours does. Nothing is judged by it but whether it
+// is worth asking.
+func (c *clock) reckoned(ours time.Time) candle.Millis { return c.now.Add(ours.Sub(c.heard)) }
 
 // watchClock asks the exchange for the time when nothing was heard for a while, or something odd.
 func (c *Collector) watchClock(ctx context.Context) {
 	now := time.Now()
-	if !c.clock.doubt && now.Sub(c.clock.heard) < quietFor || c.rest.asksTime || !c.rest.open(now) {
+	if c.rest.asksTime || !c.rest.open(now) || !c.clock.doubt && !c.wantsTime(now) {
 		return
 	}
 	c.rest.asksTime = true
@@ -82,5 +102,15 @@ func (c *Collector) watchClock(ctx context.Context) {
 func (c *Collector) askTime(ctx context.Context) (candle.Millis, error) {
 	timed, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
-	return c.config.Exchange.Time(timed)
+	return c.config.Exchange.Time(exchange.WithClass(timed, exchange.ClassLive))
+}
+
+// wantsTime tells whether the exchange has been quiet for too long.
+func (c *Collector) wantsTime(now time.Time) bool {
+	quiet := now.Sub(c.clock.heard)
+	if quiet < quietFor || !c.clock.steady || quiet >= quietAtMost {
+		return quiet >= quietFor
+	}
+	then := c.clock.reckoned(now)
+	return slices.ContainsFunc(c.series, func(s *follower) bool { return s.ask(then).urgency != none && !now.Before(s.retryAt) })
 }

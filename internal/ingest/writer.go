@@ -36,7 +36,7 @@ type Sink interface {
 	Write(ctx context.Context, entries []store.Entry) (store.Written, error)
 }
 
-// Writer moves candles and gaps from the bus to a sink. Set the exported fields, then Run it, once.
+// Writer moves candles, gaps and audits from the bus to a sink. Set the exported fields, then Run it, once.
 type Writer struct {
 	Bus    *bus.Conn
 	Sink   Sink
@@ -63,14 +63,27 @@ type Stats struct {
 	New      int64 // candles that were not stored before
 	Same     int64 // candles that were stored with the same values
 	Changed  int64 // candles that replaced others
-	Gaps     int64 // gaps written to the ledger
+	Gaps     int64 // gaps written to the ledger: open, absent or repaired
 	Rejected int64 // messages taken out of the stream because nobody can store them
 	Failures int64 // attempts to write that failed
 	Lag      int64 // messages that waited behind the newest batch
+
+	GapsOpen, GapsAbsent, GapsRepaired int64 // of Gaps, by what they say
+
+	Audits      int64 // audits that confirmed candles
+	Vanished    int64 // candles that an audit says the exchange no longer has; they stay
+	Unconfirmed int64 // audits that did not fit what is stored, and confirmed nothing
+
+	// Wait is how long the oldest message of the newest batch was on its way from its arrival on the
+	// bus to the commit, by the clocks of the two machines. From the close to the bus it is the
+	// collector's beat that tells, by the exchange's clock (collector.Beat.Age): no message carries both.
+	Wait time.Duration
 }
 
 type counters struct {
 	batches, new, same, changed, gaps, rejected, failures, lag atomic.Int64
+	open, absent, repaired                                     atomic.Int64
+	audits, vanished, unconfirmed, wait                        atomic.Int64
 }
 
 // Stats gives the counts at this moment. It is safe to call while Run runs.
@@ -79,6 +92,9 @@ func (w *Writer) Stats() Stats {
 	return Stats{
 		Batches: c.batches.Load(), New: c.new.Load(), Same: c.same.Load(), Changed: c.changed.Load(),
 		Gaps: c.gaps.Load(), Rejected: c.rejected.Load(), Failures: c.failures.Load(), Lag: c.lag.Load(),
+		GapsOpen: c.open.Load(), GapsAbsent: c.absent.Load(), GapsRepaired: c.repaired.Load(),
+		Audits: c.audits.Load(), Vanished: c.vanished.Load(), Unconfirmed: c.unconfirmed.Load(),
+		Wait: time.Duration(c.wait.Load()),
 	}
 }
 
@@ -181,12 +197,8 @@ func (w *Writer) Drained(ctx context.Context) error {
 // commit writes deliveries in one transaction, then acknowledges them. The error is the sink's.
 func (w *Writer) commit(ctx context.Context, batch []bus.Delivery) error {
 	entries := w.entries[:0]
-	var gaps int64
 	for i := range batch {
-		if batch[i].Gap != nil {
-			gaps++
-		}
-		entries = append(entries, store.Entry{Series: batch[i].Series, Candle: batch[i].Candle, Gap: batch[i].Gap})
+		entries = append(entries, store.Entry{Series: batch[i].Series, Candle: batch[i].Candle, Gap: batch[i].Gap, Audit: batch[i].Audit})
 	}
 	w.entries = entries
 	written, err := w.Sink.Write(ctx, entries)
@@ -194,15 +206,11 @@ func (w *Writer) commit(ctx context.Context, batch []bus.Delivery) error {
 		w.counters.failures.Add(1)
 		return fmt.Errorf("write %d messages: %w", len(batch), err)
 	}
-	w.counters.batches.Add(1)
-	w.counters.new.Add(int64(written.New))
-	w.counters.same.Add(int64(written.Same))
-	w.counters.changed.Add(int64(written.Changed))
-	w.counters.gaps.Add(gaps)
 	if w.away {
 		w.away = false
 		w.Logger.Info("the database takes candles again")
 	}
+	w.count(batch, written)
 	if err := w.consumer.Commit(ctx, batch); err != nil {
 		w.Logger.Debug("committed candles will be delivered again", "error", err)
 	}

@@ -37,6 +37,7 @@ type memory struct {
 	mu      sync.Mutex
 	rows    map[candle.Series]map[candle.Millis]candle.Candle
 	gaps    map[candle.Millis]candle.Gap
+	audited candle.Range              // of testSeries; zero before the first audit
 	refuse  func([]store.Entry) error // asked before each write, when set
 	refused chan struct{}             // gets a token for each refused write, as long as there is room
 }
@@ -64,6 +65,10 @@ func (m *memory) Write(ctx context.Context, entries []store.Entry) (w store.Writ
 		}
 	}
 	for _, e := range entries {
+		if e.Audit != nil {
+			m.audit(e, &w)
+			continue
+		}
 		if e.Gap != nil {
 			m.gaps[e.Gap.Range.From] = *e.Gap
 			continue
@@ -80,10 +85,30 @@ func (m *memory) Write(ctx context.Context, entries []store.Entry) (w store.Writ
 			w.Same++
 		default:
 			w.Changed++
+			w.Changes = append(w.Changes, store.Change{Series: e.Series, Old: former, New: e.Candle})
 		}
 		rows[e.Candle.OpenTime] = e.Candle
 	}
 	return w, nil
+}
+
+// audit confirms as a database does; see store.Candles.
+func (m *memory) audit(e store.Entry, w *store.Written) {
+	var stored int64
+	for open := range m.rows[e.Series] {
+		if e.Audit.Range.Contains(open) {
+			stored++
+		}
+	}
+	r, known := e.Audit.Range, m.audited.To >= e.Audit.Range.To
+	moved := !known && stored >= int64(e.Audit.Rows) && (m.audited.To == 0 || r.From <= m.audited.To+1)
+	if moved {
+		if m.audited.To == 0 {
+			m.audited.From = r.From
+		}
+		m.audited.To = r.To
+	}
+	w.Audited(*e.Audit, stored, moved, known)
 }
 
 func (m *memory) setRefuse(refuse func([]store.Entry) error) {
@@ -104,6 +129,7 @@ type lines struct {
 
 	mu   sync.Mutex
 	said []string
+	full []string // with attributes
 }
 
 func (l *lines) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelInfo }
@@ -112,6 +138,12 @@ func (l *lines) Handle(_ context.Context, r slog.Record) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.said = append(l.said, r.Message)
+	full := r.Message
+	r.Attrs(func(a slog.Attr) bool {
+		full += " " + a.String()
+		return true
+	})
+	l.full = append(l.full, full)
 	return nil
 }
 
@@ -241,8 +273,11 @@ func TestCandlesAndGapsAreWrittenAndCounted(t *testing.T) {
 	drained(t, w)
 	stop()
 	got := w.Stats()
-	got.Batches, got.Lag = 0, 0
-	if want := (Stats{New: 100, Same: 10, Changed: 1, Gaps: 1}); got != want {
+	if got.Wait <= 0 || got.Wait > time.Minute {
+		t.Errorf("the oldest message of the last batch waited %s", got.Wait)
+	}
+	got.Batches, got.Lag, got.Wait = 0, 0, 0
+	if want := (Stats{New: 100, Same: 10, Changed: 1, Gaps: 1, GapsOpen: 1}); got != want {
 		t.Errorf("counted %+v, want %+v", got, want)
 	}
 	for n := range 99 {

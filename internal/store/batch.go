@@ -15,10 +15,14 @@ import (
 // open time, and of several entries of one key only the last. The order also keeps two writers
 // from waiting for each other's rows.
 type Batch struct {
-	Runs    []Run        // one per series with candles
-	Gaps    []candle.Gap // by series and Range.From, their Series filled in
-	Candles int          // in all runs together
+	Runs    []Run          // one per series with candles
+	Gaps    []candle.Gap   // by series and Range.From, their Series filled in
+	Candles int            // in all runs together
+	Audits  []candle.Audit // by series, those of one series in the order of the entries; their Series filled in
 }
+
+// Empty tells that there is nothing to do.
+func (b Batch) Empty() bool { return len(b.Runs)+len(b.Gaps)+len(b.Audits) == 0 }
 
 // Run is the candles of one series, ascending by open time, no open time twice. The candles are
 // those of the entries, not copies.
@@ -41,9 +45,19 @@ func Plan(entries []Entry) (Batch, error) {
 	}
 	groups := make(map[candle.Series]*group)
 	gaps := make(map[gapKey]candle.Gap)
+	var audits []candle.Audit
 	var last *group // consecutive entries are mostly of one series
 	for i := range entries {
 		e := &entries[i]
+		if e.Audit != nil {
+			if err := checkSeries(e.Series); err != nil {
+				return Batch{}, err
+			}
+			audit := *e.Audit
+			audit.Series = e.Series
+			audits = append(audits, audit)
+			continue
+		}
 		if e.Gap != nil {
 			if err := checkSeries(e.Series); err != nil {
 				return Batch{}, err
@@ -78,6 +92,8 @@ func Plan(entries []Entry) (Batch, error) {
 	for _, gap := range gaps {
 		b.Gaps = append(b.Gaps, gap)
 	}
+	slices.SortStableFunc(audits, func(x, y candle.Audit) int { return CompareSeries(x.Series, y.Series) })
+	b.Audits = audits
 	slices.SortFunc(b.Runs, func(x, y Run) int { return CompareSeries(x.Series, y.Series) })
 	slices.SortFunc(b.Gaps, func(x, y candle.Gap) int {
 		return cmp.Or(CompareSeries(x.Series, y.Series), cmp.Compare(x.Range.From, y.Range.From))
@@ -104,14 +120,17 @@ func lastOfEach(candles []*candle.Candle) []*candle.Candle {
 	return kept
 }
 
-// AllSeries lists the series of the batch's runs and gaps, each once, in order.
+// AllSeries lists the series of the batch's runs, gaps and audits, each once, in order.
 func (b Batch) AllSeries() []candle.Series {
-	all := make([]candle.Series, 0, len(b.Runs)+len(b.Gaps))
+	all := make([]candle.Series, 0, len(b.Runs)+len(b.Gaps)+len(b.Audits))
 	for _, r := range b.Runs {
 		all = append(all, r.Series)
 	}
 	for _, g := range b.Gaps {
 		all = append(all, g.Series)
+	}
+	for _, a := range b.Audits {
+		all = append(all, a.Series)
 	}
 	slices.SortFunc(all, CompareSeries)
 	return slices.Compact(all)

@@ -115,18 +115,51 @@ type Leases interface {
 	Leases(ctx context.Context) ([]Lease, error)
 }
 
-// Entry is one thing that the writer brings: a candle of a series, or a gap (exactly one of them).
+// Entry is one thing that the writer brings: a candle of a series, a gap or an audit (exactly one of
+// them).
 type Entry struct {
 	Series candle.Series
 	Candle candle.Candle
-	Gap    *candle.Gap // nil for a candle
+	Gap    *candle.Gap   // nil for a candle
+	Audit  *candle.Audit // nil for a candle
 }
 
-// Written counts what a Write did, by candle.
+// Written counts what a Write did, by candle, and what its audits found.
 type Written struct {
 	New     int // was not stored before
 	Same    int // was stored with the same values
 	Changed int // was stored with other values, which are replaced
+	// Changes are the first MaxChanges of those that were changed, by series and open time.
+	Changes []Change
+
+	Confirmed int // audits that confirmed something
+	// Vanished are candles that are stored and that the venue, by an audit which confirmed something, no
+	// longer has. They stay: what was traded was traded.
+	Vanished int
+	// Unconfirmed are audits whose candles are not all stored, or which leave something out between
+	// them and what is confirmed. They change nothing.
+	Unconfirmed int
+}
+
+// Audited counts an audit of which so many candles were stored. moved tells that it confirmed something,
+// known that all of it had been confirmed before.
+func (w *Written) Audited(a candle.Audit, stored int64, moved, known bool) {
+	switch {
+	case moved:
+		w.Confirmed++
+		w.Vanished += max(0, int(stored)-a.Rows)
+	case !known:
+		w.Unconfirmed++
+	}
+}
+
+// MaxChanges bounds Written.Changes.
+const MaxChanges = 20
+
+// Change is a stored candle that was replaced.
+type Change struct {
+	Series   candle.Series
+	Old, New candle.Candle
 }
 
 // Query selects stored candles of one series.
@@ -142,6 +175,9 @@ type Coverage struct {
 	First, Last candle.Millis // open times of the oldest and the newest stored candle in the range
 	Present     int64         // stored candles in the range
 	Gaps        []candle.Gap  // of the ledger, touching the range, oldest first
+	// Confirmed holds the open times between which the series is confirmed (see candle.Audit), inside of
+	// the range and outside; nil when nothing is. Candles beyond it are provisional.
+	Confirmed *candle.Range
 }
 
 // Candles keeps candles and gaps.
@@ -150,11 +186,16 @@ type Candles interface {
 	// same key wins. When it returns without error the batch is durable. It is idempotent. A gap
 	// replaces the ledger's row of the same Series and Range.From; what becomes of a gap is decided
 	// by who sends it, not here.
+	//
+	// An audit counts after the candles and gaps of its batch. It confirms its range if at least Rows
+	// candles of it are stored, and if the range touches or overlaps what is confirmed of the series
+	// already, where something is.
 	Write(ctx context.Context, entries []Entry) (Written, error)
 	// Resume tells where to take up a series. Missing lists the stretches without candles between
 	// the oldest and the newest stored one, less those the ledger knows as absent, and for
 	// timeframes that are not Anchored only the open gaps of the ledger. It looks back over at most
-	// lookBack candles.
+	// lookBack candles, also for ConfirmedTo where nothing is confirmed. Of the Ledger it gives at most
+	// MaxLedger gaps in each state, for absent ones wherever they are.
 	Resume(ctx context.Context, series candle.Series, lookBack int) (candle.Resume, error)
 	// EachCandle calls yield for each candle of the query, in order, while reading; it stops at the
 	// first error, which it returns. A series that is not known has no candles.
@@ -170,6 +211,9 @@ type Candles interface {
 	// Series lists the series that have candles or gaps, by exchange, symbol, timeframe.
 	Series(ctx context.Context) ([]candle.Series, error)
 }
+
+// MaxLedger bounds how many gaps of a state candle.Resume.Ledger holds.
+const MaxLedger = 64
 
 // Migration is one step of the schema.
 type Migration struct {

@@ -30,7 +30,7 @@ const writeAttempts = 5
 // involved: creating one per batch would bloat PostgreSQL's catalogue.
 func (s *Store) Write(ctx context.Context, entries []store.Entry) (store.Written, error) {
 	batch, err := store.Plan(entries)
-	if err != nil || len(batch.Runs)+len(batch.Gaps) == 0 {
+	if err != nil || batch.Empty() {
 		return store.Written{}, err
 	}
 	var written store.Written
@@ -64,6 +64,7 @@ func writeSmall(ctx context.Context, conn *pgconn.PgConn, b store.Batch) (store.
 	trip.add(registerSeriesSQL, namesOf(b.AllSeries())...)
 	trip.addUpserts(b.Runs)
 	trip.addGaps(b.Gaps)
+	trip.addAudits(b.Audits)
 	if err := trip.run(ctx, conn); err != nil {
 		return store.Written{}, err
 	}
@@ -110,6 +111,7 @@ func writeLarge(ctx context.Context, conn *pgconn.PgConn, b store.Batch, mayCopy
 	var end trip
 	end.addUpserts(occupied)
 	end.addGaps(b.Gaps)
+	end.addAudits(b.Audits)
 	end.add("COMMIT")
 	if err := end.run(ctx, conn); err != nil {
 		return store.Written{}, err
@@ -124,11 +126,15 @@ type trip struct {
 	batch   pgconn.Batch
 	queued  int
 	upserts []upsert
+	audits  []audit
 	results []*pgconn.Result
 }
 
 // upsert is one upsert statement of a trip.
-type upsert struct{ result, candles int }
+type upsert struct {
+	result, candles int
+	runs            []store.Run
+}
 
 func (t *trip) add(sql string, params ...[]byte) {
 	t.batch.ExecParams(sql, params, nil, nil, nil)
@@ -141,7 +147,7 @@ func (t *trip) addUpserts(runs []store.Run) {
 	rows := 0
 	flush := func() {
 		if rows > 0 {
-			t.upserts = append(t.upserts, upsert{result: t.queued, candles: rows})
+			t.upserts = append(t.upserts, upsert{result: t.queued, candles: rows, runs: piece})
 			t.add(upsertCandlesSQL, candleArrays(piece)...)
 			piece, rows = nil, 0
 		}
@@ -186,7 +192,8 @@ func (t *trip) run(ctx context.Context, conn *pgconn.PgConn) error {
 func (t *trip) written() (store.Written, error) {
 	var w store.Written
 	for _, u := range t.upserts {
-		counts, err := integers(t.results[u.result].Rows, 2)
+		row := t.results[u.result].Rows
+		counts, err := integers(row, 2)
 		if err != nil {
 			return store.Written{}, err
 		}
@@ -194,6 +201,14 @@ func (t *trip) written() (store.Written, error) {
 		w.New += fresh
 		w.Changed += changed
 		w.Same += u.candles - fresh - changed
+		if err := u.changes(&w, row[0][2]); err != nil {
+			return store.Written{}, err
+		}
+	}
+	for _, a := range t.audits {
+		if err := a.count(&w, t.results[a.result].Rows); err != nil {
+			return store.Written{}, err
+		}
 	}
 	return w, nil
 }
@@ -277,6 +292,9 @@ func (s *Store) Resume(ctx context.Context, series candle.Series, lookBack int) 
 	err := s.withConn(ctx, "find where a series ends", func(conn *pgconn.PgConn) error {
 		var first trip
 		first.add(newestSQL, seriesParams(series)...)
+		first.add(confirmedSQL, seriesParams(series)...)
+		first.add(firstSeenSQL, seriesParams(series, int64(max(lookBack, 1)))...)
+		first.add(ledgerSQL, seriesParams(series, store.MaxLedger)...)
 		anchored := series.Timeframe.Anchored()
 		if anchored {
 			first.add(jumpsSQL, seriesParams(series, int64(max(lookBack, 0)), series.Timeframe.Step().Milliseconds())...)
@@ -292,6 +310,12 @@ func (s *Store) Resume(ctx context.Context, series candle.Series, lookBack int) 
 			return err
 		}
 		resume.Last, resume.HasLast = candle.Millis(newest[0][0]), true
+		if resume.ConfirmedTo, err = confirmedTo(first.results[1].Rows, first.results[2].Rows); err != nil {
+			return err
+		}
+		if resume.Ledger, err = decodeGaps(series, first.results[3].Rows); err != nil {
+			return err
+		}
 		if !anchored {
 			gaps, err := selectGaps(ctx, conn, series, candle.Range{From: math.MinInt64, To: resume.Last}, candle.GapOpen)
 			for _, gap := range gaps[max(0, len(gaps)-max(lookBack, 0)):] {
@@ -299,7 +323,7 @@ func (s *Store) Resume(ctx context.Context, series candle.Series, lookBack int) 
 			}
 			return err
 		}
-		pairs, err := integers(first.results[1].Rows, 2)
+		pairs, err := integers(first.results[4].Rows, 2)
 		if err != nil || len(pairs) == 0 {
 			return err
 		}
@@ -324,6 +348,7 @@ func (s *Store) Coverage(ctx context.Context, series candle.Series, r candle.Ran
 	err := s.withConn(ctx, "count candles", func(conn *pgconn.PgConn) error {
 		var count trip
 		count.add(coverageSQL, seriesParams(series, int64(r.From), int64(r.To))...)
+		count.add(confirmedSQL, seriesParams(series)...)
 		if err := count.run(ctx, conn); err != nil {
 			return err
 		}
@@ -335,6 +360,9 @@ func (s *Store) Coverage(ctx context.Context, series candle.Series, r candle.Ran
 			c.First, c.Last, c.Present = candle.Millis(n[0][0]), candle.Millis(n[0][1]), n[0][2]
 		}
 		var err error
+		if c.Confirmed, err = confirmed(count.results[1].Rows); err != nil {
+			return err
+		}
 		c.Gaps, err = selectGaps(ctx, conn, series, r, "")
 		return err
 	})

@@ -17,7 +17,14 @@ func selectGaps(ctx context.Context, conn *pgconn.PgConn, series candle.Series, 
 	if err := read.run(ctx, conn); err != nil {
 		return nil, err
 	}
-	rows := read.results[0].Rows
+	return decodeGaps(series, read.results[0].Rows)
+}
+
+// decodeGaps reads rows of the ledger.
+func decodeGaps(series candle.Series, rows [][][]byte) ([]candle.Gap, error) {
+	if len(rows) == 0 {
+		return nil, nil
+	}
 	gaps := make([]candle.Gap, len(rows))
 	for i, row := range rows {
 		// The state is the third column, between numbers.

@@ -5,18 +5,26 @@ import _ "embed" // the statements, one a file, for people who read SQL
 var (
 	//go:embed queries/acquire_lease.sql
 	acquireLeaseSQL string
+	//go:embed queries/confirm.sql
+	confirmSQL string
+	//go:embed queries/confirmed.sql
+	confirmedSQL string
 	//go:embed queries/coverage.sql
 	coverageSQL string
 	//go:embed queries/delete_old_lives.sql
 	deleteOldLivesSQL string
 	//go:embed queries/fence_lease.sql
 	fenceLeaseSQL string
+	//go:embed queries/first_seen.sql
+	firstSeenSQL string
 	//go:embed queries/insert_collector.sql
 	insertCollectorSQL string
 	//go:embed queries/insert_life.sql
 	insertLifeSQL string
 	//go:embed queries/jumps.sql
 	jumpsSQL string
+	//go:embed queries/ledger.sql
+	ledgerSQL string
 	//go:embed queries/newest.sql
 	newestSQL string
 	//go:embed queries/occupied.sql

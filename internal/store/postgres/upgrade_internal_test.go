@@ -69,7 +69,7 @@ func TestADatabaseOfVersion2KeepsItsRows(t *testing.T) {
 	if _, err := s.Write(ctx, []store.Entry{{Series: series, Candle: candle.Candle{Open: candle.MustDecimal("1.0")}}}); err != nil {
 		t.Fatal(err)
 	}
-	if done, err := s.Migrate(ctx); err != nil || len(done) != 1 || done[0].Version != 3 {
+	if done, err := s.Migrate(ctx); err != nil || len(done) != 2 || done[0].Version != 3 || done[1].Version != 4 {
 		t.Fatalf("Migrate applied %+v: %v", done, err)
 	}
 	want := collector.Record{
@@ -105,8 +105,14 @@ func TestADatabaseOfVersion2KeepsItsRows(t *testing.T) {
 	if lives, err := s.Lives(ctx, 2, 10); err != nil || len(lives) != 0 {
 		t.Errorf("%+v, %v", lives, err)
 	}
-	if c, err := s.Coverage(ctx, series, candle.Range{}); err != nil || c.Present != 1 {
+	if c, err := s.Coverage(ctx, series, candle.Range{}); err != nil || c.Present != 1 || c.Confirmed != nil {
 		t.Errorf("candles: %+v, %v", c, err)
+	}
+	if r, err := s.Resume(ctx, series, 10); err != nil || !r.HasLast || r.ConfirmedTo != -1 {
+		t.Errorf("candles of a version without audits are to be audited from the oldest on: %+v, %v", r, err)
+	}
+	if w, err := s.Write(ctx, []store.Entry{{Series: series, Audit: &candle.Audit{Rows: 1}}}); err != nil || w.Confirmed != 1 {
+		t.Errorf("the first audit: %+v, %v", w, err)
 	}
 	// The way back loses what the step added, and nothing else.
 	if _, err := goose.DownTo(ctx, 2); err != nil {
@@ -114,6 +120,9 @@ func TestADatabaseOfVersion2KeepsItsRows(t *testing.T) {
 	}
 	if _, err := s.Migrate(ctx); err != nil {
 		t.Fatal(err)
+	}
+	if c, err := s.Coverage(ctx, series, candle.Range{}); err != nil || c.Present != 1 || c.Confirmed != nil {
+		t.Errorf("candles after the way back and forth: %+v, %v", c, err)
 	}
 	want.Restarts++
 	if again, err := s.CollectorByID(ctx, 1); err != nil || again != want {

@@ -86,6 +86,12 @@ func (s *Store) Resume(ctx context.Context, series candle.Series, lookBack int) 
 		if err != nil || !resume.HasLast {
 			return err
 		}
+		if resume.ConfirmedTo, err = c.confirmedTo(ctx, series, lookBack); err != nil {
+			return err
+		}
+		if resume.Ledger, err = queryGaps(ctx, c, series, ledgerSQL, seriesParams(series, store.MaxLedger)); err != nil {
+			return err
+		}
 		if !series.Timeframe.Anchored() {
 			gaps, err := selectGaps(ctx, c, series, candle.Range{From: math.MinInt64, To: resume.Last}, candle.GapOpen)
 			for _, gap := range gaps[max(0, len(gaps)-max(lookBack, 0)):] {
@@ -127,6 +133,9 @@ func (s *Store) Coverage(ctx context.Context, series candle.Series, r candle.Ran
 			return err
 		})
 		if err != nil {
+			return err
+		}
+		if cover.Confirmed, err = c.confirmed(ctx, series); err != nil {
 			return err
 		}
 		cover.Gaps, err = selectGaps(ctx, c, series, r, "")

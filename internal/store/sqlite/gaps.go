@@ -23,9 +23,13 @@ func (c session) upsertGap(ctx context.Context, id int64, gap candle.Gap) (err e
 
 // selectGaps reads the ledger's rows of a series that touch r, of one state or, with "", of all.
 func selectGaps(ctx context.Context, c session, series candle.Series, r candle.Range, state candle.GapState) ([]candle.Gap, error) {
+	return queryGaps(ctx, c, series, selectGapsSQL, append(seriesParams(series, int64(r.From), int64(r.To)), string(state)))
+}
+
+// queryGaps reads rows of the ledger.
+func queryGaps(ctx context.Context, c session, series candle.Series, text string, params []driver.Value) ([]candle.Gap, error) {
 	var gaps []candle.Gap
-	params := append(seriesParams(series, int64(r.From), int64(r.To)), string(state))
-	err := c.query(ctx, selectGapsSQL, params, func(row []driver.Value) error {
+	err := c.query(ctx, text, params, func(row []driver.Value) error {
 		// The state is the third column, between numbers.
 		state, ok := row[2].(string)
 		n, err := integers([]driver.Value{row[0], row[1], row[3], row[4]})

@@ -5,6 +5,12 @@ import _ "embed" // the statements, one a file, for people who read SQL
 var (
 	//go:embed queries/acquire_lease.sql
 	acquireLeaseSQL string
+	//go:embed queries/audited.sql
+	auditedSQL string
+	//go:embed queries/confirm.sql
+	confirmSQL string
+	//go:embed queries/confirmed.sql
+	confirmedSQL string
 	//go:embed queries/coverage.sql
 	coverageSQL string
 	//go:embed queries/delete_old_leases.sql
@@ -15,6 +21,8 @@ var (
 	fenceLeaseSQL string
 	//go:embed queries/find_series.sql
 	findSeriesSQL string
+	//go:embed queries/first_seen.sql
+	firstSeenSQL string
 	//go:embed queries/insert_candle.sql
 	insertCandleSQL string
 	//go:embed queries/insert_collector.sql
@@ -23,6 +31,8 @@ var (
 	insertLifeSQL string
 	//go:embed queries/jumps.sql
 	jumpsSQL string
+	//go:embed queries/ledger.sql
+	ledgerSQL string
 	//go:embed queries/newest.sql
 	newestSQL string
 	//go:embed queries/next_epoch.sql

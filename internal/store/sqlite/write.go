@@ -21,7 +21,7 @@ const (
 // row is replaced when they differ.
 func (s *Store) Write(ctx context.Context, entries []store.Entry) (store.Written, error) {
 	batch, err := store.Plan(entries)
-	if err != nil || len(batch.Runs)+len(batch.Gaps) == 0 {
+	if err != nil || batch.Empty() {
 		return store.Written{}, err
 	}
 	var written store.Written
@@ -74,9 +74,13 @@ func (c session) write(ctx context.Context, b store.Batch) (written store.Writte
 		}
 		for len(stored) > 0 {
 			n := min(len(stored), rowsPerCompare)
-			changed, err := c.replaceDifferent(ctx, id, stored[:n])
+			before := len(written.Changes)
+			changed, err := c.replaceDifferent(ctx, id, stored[:n], &written.Changes)
 			if err != nil {
 				return written, err
+			}
+			for i := range written.Changes[before:] {
+				written.Changes[before+i].Series = run.Series
 			}
 			written.Changed += changed
 			written.Same += n - changed
@@ -85,6 +89,11 @@ func (c session) write(ctx context.Context, b store.Batch) (written store.Writte
 	}
 	for _, gap := range b.Gaps {
 		if err := c.upsertGap(ctx, ids[gap.Series], gap); err != nil {
+			return written, err
+		}
+	}
+	for _, audit := range b.Audits {
+		if err := c.confirm(ctx, ids[audit.Series], audit, &written); err != nil {
 			return written, err
 		}
 	}
@@ -106,8 +115,8 @@ func (c session) register(ctx context.Context, series candle.Series) (id int64, 
 }
 
 // replaceDifferent compares candles, ascending by open time, with those that are stored and
-// replaces the ones that differ.
-func (c session) replaceDifferent(ctx context.Context, id int64, candles []*candle.Candle) (changed int, err error) {
+// replaces the ones that differ. The first of all changes are kept.
+func (c session) replaceDifferent(ctx context.Context, id int64, candles []*candle.Candle, changes *[]store.Change) (changed int, err error) {
 	opens := []byte{'['}
 	for i, one := range candles {
 		if i > 0 {
@@ -128,6 +137,9 @@ func (c session) replaceDifferent(ctx context.Context, id int64, candles []*cand
 		}
 		if next < len(candles) && !candles[next].Equal(stored) {
 			different = append(different, candles[next])
+			if len(*changes) < store.MaxChanges {
+				*changes = append(*changes, store.Change{Old: stored, New: *candles[next]})
+			}
 		}
 		return nil
 	})

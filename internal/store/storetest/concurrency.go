@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"errors"
+	"reflect"
 	"sync"
 	"testing"
 	"time"
@@ -64,7 +65,7 @@ var concurrencyTests = []test{
 				})
 			}
 			wg.Wait()
-			if want := (store.Written{New: n, Same: (writers - 1) * n}); total != want {
+			if want := (store.Written{New: n, Same: (writers - 1) * n}); !reflect.DeepEqual(total, want) {
 				t.Errorf("together they wrote %+v, want %+v", total, want)
 			}
 		}

@@ -1,5 +1,6 @@
 -- Stores candles of the series $1..$3; $4 numbers each candle's series among them, from 1. Gives
--- how many are new and how many replaced others; the rest were stored with the same values, and
+-- how many are new, how many replaced others, and of 20 of those the former values as CSV: the whole
+-- statement sees the table as it was before. The rest were stored with the same values, and
 -- are not touched. A row has xmax 0 when this statement inserted it, and its lock when it updated it.
 WITH named AS (
     SELECT s.id, i.nr
@@ -24,6 +25,17 @@ WITH named AS (
             c.volume, c.quote_volume, c.taker_buy_volume, c.taker_buy_quote_volume)
         IS DISTINCT FROM (excluded.close_time, excluded.trades, excluded.open, excluded.high, excluded.low, excluded.close,
             excluded.volume, excluded.quote_volume, excluded.taker_buy_volume, excluded.taker_buy_quote_volume)
-    RETURNING c.xmax = 0 AS fresh
+    RETURNING c.xmax = 0 AS fresh, c.series_id, c.open_time
 )
-SELECT count(*) FILTER (WHERE fresh), count(*) FILTER (WHERE NOT fresh) FROM stored
+SELECT count(*) FILTER (WHERE fresh), count(*) FILTER (WHERE NOT fresh), (
+    SELECT string_agg((
+        SELECT concat(f.nr, ' ', o.open_time, ',', o.open, ',', o.high, ',', o.low, ',', o.close, ',', o.volume, ',', o.close_time,
+            ',', o.quote_volume, ',', o.trades, ',', o.taker_buy_volume, ',', o.taker_buy_quote_volume)
+        FROM candles o
+        WHERE o.series_id = f.series_id AND o.open_time = f.open_time
+    ), E'\n' ORDER BY f.nr, f.open_time)
+    FROM (
+        SELECT s.series_id, s.open_time, n.nr FROM stored s JOIN named n ON n.id = s.series_id
+        WHERE NOT s.fresh ORDER BY n.nr, s.open_time LIMIT 20
+    ) AS f
+) FROM stored

@@ -1,0 +1,78 @@
+package ingest
+
+import (
+	"log/slog"
+	"time"
+
+	"velador/internal/bus"
+	"velador/internal/candle"
+	"velador/internal/store"
+)
+
+// count counts what a batch has done, and tells what a person should know of it: that stored candles were
+// wrong, or that the exchange no longer stands by them.
+func (w *Writer) count(batch []bus.Delivery, written store.Written) {
+	c := &w.counters
+	c.batches.Add(1)
+	c.new.Add(int64(written.New))
+	c.same.Add(int64(written.Same))
+	c.changed.Add(int64(written.Changed))
+	oldest := batch[0].Arrived
+	var audits []*candle.Audit
+	for i := range batch {
+		if arrived := batch[i].Arrived; arrived.Before(oldest) {
+			oldest = arrived
+		}
+		if batch[i].Audit != nil {
+			audits = append(audits, batch[i].Audit)
+		}
+		gap := batch[i].Gap
+		if gap == nil {
+			continue
+		}
+		c.gaps.Add(1)
+		switch gap.State {
+		case candle.GapOpen:
+			c.open.Add(1)
+		case candle.GapAbsent:
+			c.absent.Add(1)
+		case candle.GapRepaired:
+			c.repaired.Add(1)
+		}
+	}
+	c.wait.Store(int64(max(0, time.Since(oldest))))
+	c.audits.Add(int64(written.Confirmed))
+	c.vanished.Add(int64(written.Vanished))
+	c.unconfirmed.Add(int64(written.Unconfirmed))
+	if written.Changed > 0 {
+		w.Logger.Warn("stored candles were not what the exchange's history says; they are corrected", "candles", written.Changed, changes(written.Changes))
+	}
+	if written.Vanished > 0 {
+		w.Logger.Warn("the exchange's history no longer has candles that are stored; they are kept", "candles", written.Vanished, ranges(audits))
+	}
+	if written.Unconfirmed > 0 {
+		w.Logger.Warn("an audit does not fit what is stored and confirms nothing; it is made again when the collector starts anew", "audits", written.Unconfirmed, ranges(audits))
+	}
+}
+
+// toldAtOnce bounds what one line of the log names.
+const toldAtOnce = 5
+
+// changes names the first of the candles that were replaced, with their old and new values as CSV.
+func changes(all []store.Change) slog.Attr {
+	var told []any
+	for _, change := range all[:min(len(all), toldAtOnce)] {
+		told = append(told, slog.Group(change.Series.String()+":"+change.New.OpenTime.String(),
+			"old", string(change.Old.AppendCSV(nil)), "new", string(change.New.AppendCSV(nil))))
+	}
+	return slog.Group("changes", told...)
+}
+
+// ranges names the first of the audits of a batch.
+func ranges(audits []*candle.Audit) slog.Attr {
+	var told []any
+	for _, a := range audits[:min(len(audits), toldAtOnce)] {
+		told = append(told, slog.String(a.Series.String(), a.Range.String()))
+	}
+	return slog.Group("audited", told...)
+}
