@@ -87,6 +87,9 @@ func TestManyCollectorsKeepAnExchangesLimitTogether(t *testing.T) {
 // them and the server: nobody asks before the ban is over, and then they go on.
 func TestBanHoldsThroughTheDeathOfAll(t *testing.T) {
 	t.Parallel()
+	if raceEnabled {
+		t.Skip("a ban of a minute and a half; the race detector sees nothing of it")
+	}
 	const length = 20 * time.Second
 	exchange, urls := limited(t, 6000)
 	s := newSiteOn(t, exchange, urls)

@@ -7,12 +7,15 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -39,6 +42,12 @@ func TestMain(m *testing.M) {
 	if out, err := exec.Command("go", append(args, "velador/cmd/velador")...).CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "the program under test cannot be built: %v\n%s", err, out)
 		os.Exit(1)
+	}
+	flag.Parse()
+	// Most of these tests wait for other processes and for a market to go by: more of them at once than
+	// there are cores take half the time. With the race detector they are at work.
+	if more := flag.Lookup("test.parallel"); !raceEnabled && more.Value.String() == more.DefValue {
+		_ = more.Value.Set(strconv.Itoa(2 * runtime.GOMAXPROCS(0))) // it is a number
 	}
 	code := m.Run()
 	_ = os.RemoveAll(dir)
