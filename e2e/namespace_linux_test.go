@@ -181,6 +181,7 @@ func TestEqualPIDsInTwoNamespacesAreToldApart(t *testing.T) {
 	mine := newSite(t, []string{database})
 	theirs := newSiteOn(t, mine.exchange, append(mine.env[:len(mine.env)-1:len(mine.env)-1], database))
 	a, b := here.serve(mine), there.serve(theirs)
+	here.lastPID(5000) // far above the threads of either server, which have numbers too
 	pid := start(t, a, ethBody)
 	for try := 0; ; try++ {
 		if try == 30 {
