@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"velador/internal/collector"
 )
 
 // site is one installation, on which one server runs after the other: a data directory, a database
@@ -125,6 +127,20 @@ func (s *site) agrees(server *program, want int) {
 		}
 		slices.Sort(real)
 		return len(real) == want && len(series) == want && slices.Equal(pids, real)
+	})
+}
+
+// attended waits until the server's agent hears what the collector with this ID says. From then on it
+// takes commands; a stop before that goes by way of the database, where it has other steps.
+func (s *site) attended(server *program, id int) {
+	s.t.Helper()
+	eventually(s.t, fmt.Sprintf("collector %d is heard", id), 40*time.Second, func() bool {
+		status, _, text := call(s.t, "GET", fmt.Sprintf("%s/api/collectors/%d", server.url, id), "")
+		if status != 200 {
+			return false
+		}
+		phase := object(s.t, text)["phase"]
+		return phase == string(collector.PhaseBackfilling) || phase == string(collector.PhaseLive)
 	})
 }
 

@@ -114,6 +114,7 @@ func TestServerKilledAtEveryStepOfAStop(t *testing.T) {
 			s.kill(server)
 			dying := s.serve([]string{"VELADOR_TEST_KILL_AT=" + string(step)})
 			s.agrees(dying, 1)
+			s.attended(dying, 1)
 			if answer, err := http.Post(dying.url+"/api/collectors/stop", "application/json", strings.NewReader(fmt.Sprintf(`{"pid":%d}`, pid))); err == nil {
 				_ = answer.Body.Close()
 				t.Fatalf("a server that died has answered: %d", answer.StatusCode)

@@ -150,8 +150,8 @@ func TestAHalfOpenConnectionIsAcceptedAndSaysNothing(t *testing.T) {
 		live.pong(receive(t, "a PING", live.pings))
 		frames += live.alive()
 	}
-	if frames == 0 {
-		t.Error("the other connection has received no frame")
+	if frames == 0 { // they are on their way
+		receive(t, "a frame on the other connection", live.texts)
 	}
 	select {
 	case text := <-mute.texts:
