@@ -46,22 +46,12 @@ func (w *world) complete(symbol string, tf candle.Timeframe) (bool, string) {
 	var c struct {
 		Present int64
 		Gaps    []struct {
-			State   string
-			Missing int64
+			From, To candle.Millis
+			State    string
 		}
 	}
 	if err := json.Unmarshal(text, &c); err != nil {
 		w.t.Fatalf("%v: %s", err, text)
-	}
-	known := c.Present
-	for _, gap := range c.Gaps {
-		switch gap.State {
-		case "absent":
-			known += gap.Missing
-		case "repaired": // its candles are present
-		default:
-			return false, string(text)
-		}
 	}
 	first, onGrid := tf.Floor(w.plan.day.From)
 	if !onGrid {
@@ -69,6 +59,16 @@ func (w *world) complete(symbol string, tf candle.Timeframe) (bool, string) {
 	}
 	if first < w.plan.day.From {
 		first = tf.Next(first)
+	}
+	known := c.Present
+	for _, gap := range c.Gaps {
+		switch gap.State {
+		case "absent":
+			known += tf.Count(max(gap.From, first), min(gap.To, w.plan.day.To)) // an outage may reach beyond the day
+		case "repaired": // its candles are present
+		default:
+			return false, string(text)
+		}
 	}
 	return known == tf.Count(first, w.plan.day.To), string(text)
 }
