@@ -25,7 +25,7 @@ $(LINT):
 fuzz: ## every fuzz target for FUZZTIME (default 20s) each
 	@go list ./... | while read -r pkg; do \
 	  go test -list '^Fuzz' "$$pkg" | grep '^Fuzz' | while read -r target; do \
-	    go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(or $(FUZZTIME),20s) "$$pkg" || exit 1; done || exit 1; done
+	    go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(or $(FUZZTIME),20s) -fuzzminimizetime 200x "$$pkg" || exit 1; done || exit 1; done
 
 bench: ## the benchmarks of docs/BENCHMARKS.md
 	go test -run '^$$' -bench . -benchmem -timeout 30m ./bench/... ./internal/exchange/binance ./internal/supervise ./internal/proc
