@@ -19,7 +19,7 @@ var floors = [][]string{
 	{"api", "internal/problem", "internal/logfile", "internal/candle", "internal/proc", "internal/backoff"},
 	{"internal/collector"},
 	{"internal/exchange", "internal/store", "internal/bus", "internal/klineapi"},
-	{"internal/exchange/binance", "internal/store/postgres", "internal/store/sqlite", "internal/collect", "internal/supervise", "internal/ingest", "internal/simulate", "client"},
+	{"internal/exchange/binance", "internal/store/postgres", "internal/store/sqlite", "internal/collect", "internal/supervise", "internal/ingest", "internal/simulate", "internal/verify", "internal/dashboard", "client"},
 	{"internal/server", "internal/metrics"},
 	{"internal/cli"},
 	{"cmd/velador"},

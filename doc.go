@@ -7,7 +7,8 @@
 //	cli                                                    wires everything, one file a command
 //	server  metrics                                        the HTTP surface, the figures for Prometheus
 //	exchange/binance  store/postgres  store/sqlite         implementations of the contracts
-//	collect  supervise  ingest  simulate  client           the loops, the simulator, the Go client
+//	collect  supervise  ingest  verify  simulate  client   the loops, the simulator, the Go client
+//	dashboard                                              the pages, embedded; imports nothing of ours
 //	exchange  store  bus  klineapi                         the contracts
 //	collector                                              what a collector is
 //	problem  candle  proc  backoff  logfile  api           the vocabulary

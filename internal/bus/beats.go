@@ -9,6 +9,7 @@ import (
 	jsonv2 "github.com/go-json-experiment/json"
 	"github.com/nats-io/nats.go"
 
+	"velador/internal/candle"
 	"velador/internal/collector"
 )
 
@@ -150,6 +151,9 @@ func decodeBeat(payload []byte) (collector.Beat, error) {
 	return b, nil
 }
 
+// during tells whether a time, or none, can be one of an exchange.
+func during(m candle.Millis) bool { return m >= 0 && m <= candle.MaxMillis }
+
 // checkBeat tells what makes a beat impossible.
 func checkBeat(b collector.Beat) error {
 	switch b.Phase {
@@ -162,8 +166,8 @@ func checkBeat(b collector.Beat) error {
 		return fmt.Errorf("a beat of a run whose name has %d bytes", len(b.RunID))
 	case b.Series < 0, b.LiveNow < 0, b.LiveNow > b.Series, b.Connected < 0, b.OpenGaps < 0:
 		return fmt.Errorf("a beat with impossible counts: %d of %d series live, %d streams, %d gaps", b.LiveNow, b.Series, b.Connected, b.OpenGaps)
-	case b.Clock < 0, b.Progress < 0, b.LastOpen < 0, b.LastClose < 0:
-		return fmt.Errorf("a beat with a time before 1970")
+	case !during(b.Clock), !during(b.Progress), !during(b.LastOpen), !during(b.LastClose):
+		return fmt.Errorf("a beat with a time before 1970 or after 9999")
 	}
 	return nil
 }

@@ -26,10 +26,11 @@ func (m Millis) Sub(n Millis) time.Duration { return time.Duration(m-n) * time.M
 // String gives the instant in RFC 3339 with exactly three decimals: 2026-11-23T10:00:00.000Z.
 func (m Millis) String() string { return m.Time().Format("2006-01-02T15:04:05.000Z") }
 
-// The instants that ParseMillis accepts: 0001-01-01 to 9999-12-31, what RFC 3339 can write.
+// The instants that ParseMillis accepts: 0001-01-01 to 9999-12-31, what RFC 3339 can write. An open end
+// of a range is one of them.
 const (
-	minMillis Millis = -62135596800000
-	maxMillis Millis = 253402300799999
+	MinMillis Millis = -62135596800000
+	MaxMillis Millis = 253402300799999
 )
 
 // timeForms are what ParseMillis reads beside epoch milliseconds. Without a zone, UTC is meant.
@@ -42,7 +43,7 @@ func ParseMillis(s string) (Millis, error) {
 		return 0, fmt.Errorf("%.20q… is no time: it is %d characters long", s, len(s))
 	}
 	if n, err := strconv.ParseInt(s, 10, 64); err == nil {
-		if m := Millis(n); m >= minMillis && m <= maxMillis {
+		if m := Millis(n); m >= MinMillis && m <= MaxMillis {
 			return m, nil
 		}
 		return 0, fmt.Errorf("time %s is outside the years 1 to 9999: epoch milliseconds are expected, perhaps these are microseconds", s)

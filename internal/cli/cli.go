@@ -23,6 +23,7 @@ const (
 	ExitUsage       = 2  // what was asked for makes no sense or cannot be begun: flags, configuration, a port that is taken
 	ExitNotFound    = 3  // the collector or the series does not exist
 	ExitConflict    = 4  // it contradicts what is there: already collected
+	ExitDifferences = 5  // a verification has found candles that were not stored as the exchange has them
 	ExitConfig      = 78 // a collector's configuration is wrong: its supervisor must not try again (EX_CONFIG of sysexits.h)
 	exitInterrupted = 130
 )
@@ -141,7 +142,7 @@ working directory; "velador help COMMAND" shows each with its variable and its d
 		cmd   *cobra.Command
 	}{
 		{"run", p.serveCommand()}, {"run", p.demoCommand()}, {"run", p.simulateCommand()}, {"run", p.collectCommand()},
-		{"use", p.startCommand()}, {"use", p.stopCommand()}, {"use", p.statusCommand()}, {"use", p.historyCommand()}, {"use", p.logsCommand()}, {"use", p.candlesCommand()}, {"use", p.coverageCommand()},
+		{"use", p.startCommand()}, {"use", p.stopCommand()}, {"use", p.statusCommand()}, {"use", p.historyCommand()}, {"use", p.logsCommand()}, {"use", p.candlesCommand()}, {"use", p.coverageCommand()}, {"use", p.verifyCommand()},
 		{"look", p.dbCommand()},
 	} {
 		c.cmd.GroupID = c.group

@@ -25,6 +25,7 @@ import (
 	"velador/internal/server"
 	"velador/internal/store"
 	"velador/internal/supervise"
+	"velador/internal/verify"
 )
 
 const (
@@ -179,7 +180,8 @@ func (s *service) serve(ctx context.Context, ln net.Listener, dir *dataDir, conn
 	web := server.New(server.Config{
 		Fleet: fleet, Candles: s.store, Logs: collectorLogs{fleet: fleet, agent: agent}, Exchanges: exchangeNames,
 		Logger: s.logger, Version: version(), Token: s.token,
-		Metrics: metrics.Handler(metrics.Config{Fleet: fleet, Adoptions: agent, Version: version(), Logger: s.logger}),
+		Verifier: &verify.Verifier{Venue: venue, Candles: s.store},
+		Metrics:  metrics.Handler(metrics.Config{Fleet: fleet, Adoptions: agent, Version: version(), Logger: s.logger}),
 		Ready: []server.Check{
 			{Name: "database", Run: s.store.Ping},
 			{Name: "bus", Run: func(context.Context) error {

@@ -10,9 +10,7 @@ import (
 )
 
 // When candles of the stream are read again, by the exchange's clock. A closed frame is the exchange's
-// word, but not its last one: frames were seen that were older than what they closed, and history trails
-// the matching engine (EXCHANGES.md 2.3, 2.12). What history says auditDelay after the close is taken
-// for final.
+// word, but not its last one; what history says auditDelay after the close is.
 //
 // Each series has an hour of its own, whose first minute a hash gives, so that hundreds of series do not
 // ask in the same minute; a restart changes nothing about it. In each hour it asks for what has closed
@@ -21,7 +19,7 @@ import (
 // minutes; after a longer absence one page follows the other.
 const (
 	auditEvery = time.Hour
-	auditDelay = 5 * time.Minute
+	auditDelay = exchange.SettlesAfter
 	// enoughLooks is how many answers must hold the same hole, where nothing is known to be missing,
 	// before it is believed; they are spaced as those about a gap.
 	enoughLooks = 3

@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"velador/internal/candle"
 )
 
 // maxBanFile bounds the file, in bytes: it holds one ban and the times of some hundred attempts.
@@ -65,7 +67,7 @@ func parseMemory(content []byte) (memory, error) {
 		return memory{}, err
 	}
 	switch {
-	case m.BannedUntil < 0 || m.BannedUntil > maxMillis:
+	case m.BannedUntil < 0 || m.BannedUntil > int64(candle.MaxMillis):
 		return memory{}, fmt.Errorf("a ban until %d", m.BannedUntil)
 	case !validLimit(m.Limit, m.Window):
 		return memory{}, fmt.Errorf("a limit of %d in %d ms", m.Limit, m.Window)
@@ -73,18 +75,15 @@ func parseMemory(content []byte) (memory, error) {
 		return memory{}, fmt.Errorf("%d connection attempts", len(m.Attempts))
 	}
 	for _, at := range m.Attempts {
-		if at < 0 || at > maxMillis {
+		if at < 0 || at > int64(candle.MaxMillis) {
 			return memory{}, fmt.Errorf("a connection attempt at %d", at)
 		}
 	}
 	return m, nil
 }
 
-// maxMillis is the end of the year 9999, and maxAttempts what a file may hold.
-const (
-	maxMillis   = 253402300799999
-	maxAttempts = 3000
-)
+// maxAttempts is how many connection attempts a file may hold.
+const maxAttempts = 3000
 
 // readMemory reads a file; one that is missing holds nothing, and that is no error.
 func readMemory(path string) (memory, error) {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 	"unicode/utf8"
+
+	"velador/internal/candle"
 )
 
 // The kinds of messages to a broker. The first two are requests, which it answers; the others tell
@@ -104,7 +106,7 @@ func decodeMessage(payload []byte) (message, error) {
 			return message{}, fmt.Errorf("a limit that is none")
 		}
 	case kindBan:
-		if m.Until <= 0 || m.Until > maxMillis {
+		if m.Until <= 0 || m.Until > int64(candle.MaxMillis) {
 			return message{}, fmt.Errorf("a ban until %d", m.Until)
 		}
 	default:
@@ -165,7 +167,7 @@ func decodeAnswer(exchange string, payload []byte) (answer, error) {
 	if err := json.Unmarshal(payload, &m); err != nil {
 		return answer{}, fmt.Errorf("an answer that makes no sense: %w", err)
 	}
-	if m.After < 0 || m.Sharers < 0 || m.Until < 0 || m.Until > maxMillis || m.Granted && m.Until > 0 || !validLimit(m.Limit, m.Window) {
+	if m.After < 0 || m.Sharers < 0 || m.Until < 0 || m.Until > int64(candle.MaxMillis) || m.Granted && m.Until > 0 || !validLimit(m.Limit, m.Window) {
 		return answer{}, fmt.Errorf("an answer that makes no sense: %.200q", payload)
 	}
 	a := answer{

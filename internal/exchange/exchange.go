@@ -44,6 +44,11 @@ type Catalogue interface {
 	Markets(ctx context.Context) ([]Market, error)
 }
 
+// SettlesAfter is how long after a candle's close what a venue's history says of it is taken for final:
+// frames were seen that were older than what they closed, and history trails the matching engine
+// (EXCHANGES.md 2.3, 2.12).
+const SettlesAfter = 5 * time.Minute
+
 // Page is one answer of a venue's history.
 type Page struct {
 	// Candles are the closed candles of the range, ascending by open time, without doubles. A

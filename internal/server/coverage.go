@@ -41,7 +41,7 @@ func (s *Server) coverage(ctx context.Context, in *coverageInput) (*answer[api.C
 		Symbol: series.Symbol, Timeframe: series.Timeframe.String(), Exchange: series.Exchange,
 		Present: found.Present, Gaps: make([]api.Gap, 0, len(found.Gaps)),
 	}
-	span := candle.Range{From: latest, To: earliest} // empty until something lies in it
+	span := candle.Range{From: candle.MaxMillis, To: candle.MinMillis} // empty until something lies in it
 	if found.Present > 0 {
 		first, last := int64(found.First), int64(found.Last)
 		body.First, body.Last = &first, &last

@@ -32,7 +32,39 @@ type route struct {
 	bodyOptional          bool           // it may be left out
 	answer                reflect.Type   // in JSON, where the handler writes the answer itself; nil: huma sees it, or there is none
 	answerAlso            string         // a further content type that the handler writes; "" for none
+	events                []event        // of an answer that is, or may be, a stream of Server-Sent Events
 	fails                 []problem.Code // beside common
+}
+
+// event is one kind of Server-Sent Events.
+type event struct {
+	name string       // "" for those without one
+	data reflect.Type // in JSON; nil: plain text
+}
+
+// describeEvents puts a stream of events into words, and its data where programs find it.
+func describeEvents(registry huma.Registry, events []event) *huma.Schema {
+	schemas := map[string]any{}
+	var said []string
+	for _, e := range events {
+		name, data := e.name, &huma.Schema{Type: "string"}
+		if name == "" {
+			name = "message" // what a browser calls it
+		}
+		words := name + " (text)"
+		if e.data != nil {
+			data = registry.Schema(e.data, true, e.data.Name())
+			words = name + " (" + e.data.Name() + ")"
+		}
+		said = append(said, words)
+		schemas[name] = data
+	}
+	schemas["end"], schemas["error"] = &huma.Schema{Type: "string"}, errorSchema(registry)
+	return &huma.Schema{
+		Type:        "string",
+		Description: "Server-Sent Events: " + strings.Join(said, ", ") + ", and at last end, or error (ErrorAnswer). Lines that begin with a colon are signs of life.",
+		Extensions:  map[string]any{"x-events": schemas},
+	}
 }
 
 // common are the problems that every call may meet.
@@ -57,6 +89,9 @@ var kinds = map[problem.Code]problem.Kind{
 	problem.CodeBusUnavailable:      problem.Unavailable,
 	problem.CodeShuttingDown:        problem.Unavailable,
 	api.CodeNotReady:                problem.Unavailable,
+	problem.CodeSeriesNotFound:      problem.NotFound,
+	api.CodeVerifying:               problem.Conflict,
+	api.CodeTooManyVerifications:    problem.Unavailable,
 }
 
 // description is the API as huma sees it.
@@ -130,13 +165,16 @@ func register[I, O any](s *Server, d *description, r route, handle func(context.
 			"application/json": {Schema: registry.Schema(r.body, true, r.body.Name())},
 		}}
 	}
-	if r.answer != nil || r.answerAlso != "" {
+	if r.answer != nil || r.answerAlso != "" || r.events != nil {
 		content := map[string]*huma.MediaType{}
 		if r.answer != nil {
 			content["application/json"] = &huma.MediaType{Schema: registry.Schema(r.answer, true, r.answer.Name())}
 		}
 		if r.answerAlso != "" {
 			content[r.answerAlso] = &huma.MediaType{Schema: &huma.Schema{Type: "string"}}
+		}
+		if r.events != nil {
+			content["text/event-stream"] = &huma.MediaType{Schema: describeEvents(registry, r.events)}
 		}
 		op.Responses["200"] = &huma.Response{Description: http.StatusText(http.StatusOK), Content: content}
 	}

@@ -226,6 +226,14 @@ var sentences = map[problem.Code]sentence{
 		"Collectors que no pudieron detenerse: {failed}; detenidos: {stopped}",
 		"Collectors that could not be stopped: {failed}; stopped: {stopped}",
 	},
+	api.CodeVerifying: {
+		"Ya se está verificando {symbol} en timeframe {timeframe} de {exchange}",
+		"{symbol} on timeframe {timeframe} of {exchange} is being verified already",
+	},
+	api.CodeTooManyVerifications: {
+		"Ya hay {max} verificaciones en curso, que comparten lo que el exchange permite: espere a que termine una",
+		"{max} verifications are under way, and share what the exchange allows: wait until one has ended",
+	},
 	api.CodeNotReady: {
 		"velador no está listo: {checks}",
 		"velador is not ready: {checks}",

@@ -15,12 +15,6 @@ import (
 // defaultExchange is meant where a request names none: the contract knows no other.
 const defaultExchange = "binance"
 
-// The instants of an open end of a range: the years that RFC 3339 can write.
-const (
-	earliest candle.Millis = -62135596800000
-	latest   candle.Millis = 253402300799999
-)
-
 func parseTimeframe(name string) (candle.Timeframe, error) {
 	if name == "" {
 		return 0, invalid(api.CodeMissingParameter, nil, "name", "timeframe")
@@ -80,7 +74,7 @@ func (s *Server) parseSeries(symbol, timeframe, exchange string) (series candle.
 
 // parseRange reads from and to, both included; an end that is left out is open.
 func parseRange(from, to string) (r candle.Range, err error) {
-	r = candle.Range{From: earliest, To: latest}
+	r = candle.Range{From: candle.MinMillis, To: candle.MaxMillis}
 	if from != "" {
 		if r.From, err = candle.ParseMillis(from); err != nil {
 			return r, invalid(api.CodeInvalidTime, err, "name", "from", "value", from)

@@ -74,9 +74,8 @@ func (s *Server) routes() (mux *http.ServeMux, fixed map[string]string) {
 	register(s, d, route{
 		method: http.MethodGet, path: "/api/collectors/{id}/logs", id: "logs", tag: tagCollectors,
 		summary: "What a collector says",
-		text: "With follow=true a stream of Server-Sent Events: one without a name for each line, and at last one named end, " +
-			"or one named error whose data is the body of an error.",
-		answer: reflect.TypeFor[api.LogsAnswer](), answerAlso: "text/event-stream",
+		text:    "With follow=true a stream of Server-Sent Events: one without a name for each line.",
+		answer:  reflect.TypeFor[api.LogsAnswer](), events: []event{{}},
 		fails: []problem.Code{api.CodeInvalidID, api.CodeInvalidNumber, api.CodeInvalidChoice, problem.CodeCollectorNotFound},
 	}, s.logs)
 	register(s, d, route{
@@ -102,6 +101,24 @@ func (s *Server) routes() (mux *http.ServeMux, fixed map[string]string) {
 			api.CodeInvalidTime, api.CodeInvalidRange, api.CodeInvalidChoice, api.CodeTooManyDays, problem.CodeDatabaseUnavailable,
 		},
 	}, s.coverage)
+	if s.cfg.Verifier != nil {
+		register(s, d, route{
+			method: http.MethodPost, path: "/api/verify", id: "verify", tag: tagCandles,
+			summary: "Hold what is stored of a series against the exchange's history, and correct it",
+			text: "Compares every stored candle with what the exchange's REST history says today, digit for digit. Of the differences the first 1000 are told one by one. " +
+				"It ends when the client goes; what it has corrected until then stays corrected. " +
+				"Candles that closed less than five minutes ago, by the exchange's clock, are left out: its history may still change.",
+			body: reflect.TypeFor[api.VerifyRequest](),
+			events: []event{
+				{"progress", reflect.TypeFor[api.VerifyProgress]()}, {"difference", reflect.TypeFor[api.VerifyDifference]()}, {"report", reflect.TypeFor[api.VerifyReport]()},
+			},
+			fails: []problem.Code{
+				api.CodeMissingParameter, api.CodeNotText, problem.CodeInvalidSelector, problem.CodeInvalidTimeframe, problem.CodeUnknownExchange,
+				api.CodeInvalidTime, api.CodeInvalidRange, api.CodeInvalidChoice, problem.CodeSeriesNotFound, api.CodeVerifying, api.CodeTooManyVerifications,
+				problem.CodeExchangeUnavailable, problem.CodeExchangeNonsense, problem.CodeExchangeBanned, problem.CodeDatabaseUnavailable,
+			},
+		}, s.verify)
+	}
 	register(s, d, route{
 		method: http.MethodGet, path: "/healthz", id: "health", tag: tagOperation,
 		summary: "Does the process live?",

@@ -79,6 +79,7 @@ type Config struct {
 	Clock     func() time.Time // nil: time.Now; resolves "since":"24h" and counts uptimes
 	Token     string           // bearer token that every request but probes must carry; empty: none
 	Version   string           // of this build, for /healthz and the OpenAPI description
+	Verifier  Verifier         // nil: there is no POST /api/verify
 	Metrics   http.Handler     // answers GET /metrics, behind the token as the API is; nil: there is no such path
 }
 
@@ -110,6 +111,11 @@ type Server struct {
 
 	alive, all fragments // of the lists of collectors, of which the first is watched all the time
 	bodies     bodies
+
+	verifying struct { // those under way
+		sync.Mutex
+		series map[candle.Series]struct{}
+	}
 }
 
 // New makes a server. It panics when a required part is missing, which is a mistake in the wiring.

@@ -35,19 +35,13 @@ type DaySource interface {
 // aDay is the length of a day in UTC, which has no summer time.
 const aDay candle.Millis = 86_400_000
 
-// The instants within which days are counted: the years that RFC 3339 can write. What a venue could
-// name beyond them is no candle, and would make more days than there is memory.
-const (
-	firstInstant candle.Millis = -62135596800000
-	lastInstant  candle.Millis = 253402300799999
-)
-
 // CountDays makes Candles.Days out of what a database counts.
 func CountDays(ctx context.Context, tf candle.Timeframe, r candle.Range, from DaySource) ([]Day, error) {
+	// What a venue could name beyond these instants is no candle, and would make more days than there is memory.
 	if r == (candle.Range{}) {
-		r = candle.Range{From: firstInstant, To: lastInstant}
+		r = candle.Range{From: candle.MinMillis, To: candle.MaxMillis}
 	}
-	r = candle.Range{From: max(r.From, firstInstant), To: min(r.To, lastInstant)}
+	r = candle.Range{From: max(r.From, candle.MinMillis), To: min(r.To, candle.MaxMillis)}
 	if r.Empty() {
 		return nil, nil
 	}
