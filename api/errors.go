@@ -34,6 +34,7 @@ const (
 	CodeAmbiguousPID         = "ambiguous_pid"          // pid, ids
 	CodeCollectorFailed      = "collector_failed"       // symbol, timeframe, detail
 	CodeStopFailed           = "stop_failed"            // pid, detail
+	CodeRestartFailed        = "restart_failed"         // pid or id, detail
 	CodeExchangeUnavailable  = "exchange_unavailable"   // exchange
 	CodeExchangeNonsense     = "exchange_nonsense"      // exchange
 	CodeExchangeBanned       = "exchange_banned"        // exchange, until

@@ -41,7 +41,10 @@ type VerifyReport struct {
 	From      *int64 `json:"from,omitempty" doc:"First open time that was looked at, epoch milliseconds; missing where the exchange's history is not final yet." example:"1762166400000"`
 	To        *int64 `json:"to,omitempty" doc:"Last open time that was looked at." example:"1762252200000"`
 	VerifyProgress
-	Corrected int64   `json:"corrected" doc:"Candles that were written: those that differed, and those that were missing." example:"1"`
-	DryRun    bool    `json:"dryRun" example:"false"`
-	Seconds   float64 `json:"seconds" doc:"How long it took." example:"1.5"`
+	// ConfirmedFrom and ConfirmedTo are nil where nothing of the series is confirmed.
+	ConfirmedFrom *int64  `json:"confirmedFrom,omitempty" doc:"The series is confirmed from this open time on, by this verification and by those of its collectors; missing where it is not." example:"1762166400000"`
+	ConfirmedTo   *int64  `json:"confirmedTo,omitempty" doc:"Up to this one. What is stored beyond is provisional." example:"1762252200000"`
+	Corrected     int64   `json:"corrected" doc:"Candles that were written: those that differed, and those that were missing." example:"1"`
+	DryRun        bool    `json:"dryRun" example:"false"`
+	Seconds       float64 `json:"seconds" doc:"How long it took." example:"1.5"`
 }

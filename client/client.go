@@ -108,6 +108,14 @@ func (c *Client) StopAll(ctx context.Context) (api.StopAllAnswer, error) {
 	return answer, err
 }
 
+// Restart ends a collector's process gracefully and starts it anew; it returns when the new one runs.
+// That there is no such collector is an *Error with status 404.
+func (c *Client) Restart(ctx context.Context, request api.RestartRequest) (api.RestartAnswer, error) {
+	var answer api.RestartAnswer
+	err := c.ask(ctx, http.MethodPost, "/api/collectors/restart", nil, request, &answer)
+	return answer, err
+}
+
 // Collector tells of one collector, dead or alive.
 func (c *Client) Collector(ctx context.Context, id int64) (api.CollectorStatus, error) {
 	var answer api.CollectorStatus

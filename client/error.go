@@ -13,9 +13,9 @@ import (
 // maxError bounds the body of an error, in bytes: it may name thousands of collectors, each with a reason.
 const maxError = 4 << 20
 
-// Error is an answer of the server that is not 200.
+// Error is an answer of the server that is not 200, or what it said when a stream broke off.
 type Error struct {
-	Status int    // the HTTP status
+	Status int    // the HTTP status; 0 within a stream, which had begun with 200
 	Code   string // one of the codes of package api; "" when it was not velador that answered
 	PID    int    // the process that it is about; 0 when there is none
 	ID     int64  // the collector that it is about; 0 when there is none

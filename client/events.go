@@ -67,7 +67,7 @@ func handleEvent(event, data, what string, handle func(event, data string) error
 		if err := json.Unmarshal([]byte(data), &answer); err != nil {
 			return fmt.Errorf("%s broke off: %.200s", what, data)
 		}
-		return fmt.Errorf("%s broke off: %s", what, answer.Error)
+		return fmt.Errorf("%s broke off: %w", what, &Error{Code: answer.Code, PID: answer.PID, ID: answer.ID, Params: answer.Params, message: answer.Error})
 	}
 	return handle(event, data)
 }

@@ -234,6 +234,39 @@ func (c *Conn) Backlog(ctx context.Context) (messages uint64, err error) {
 	return state.Msgs, err
 }
 
+// Waiting is what is in the stream of candles: on its way to the database.
+type Waiting struct {
+	Messages uint64
+	Bytes    uint64    // on the disk
+	Oldest   time.Time // when the first of them arrived; zero when there is none
+	// Unacknowledged are those that a writer has in hand at this moment.
+	Unacknowledged int
+}
+
+// Waiting tells what is on its way to the database.
+func (c *Conn) Waiting(ctx context.Context) (w Waiting, err error) {
+	state, err := c.candlesState(ctx)
+	if err != nil {
+		return w, err
+	}
+	w = Waiting{Messages: state.Msgs, Bytes: state.Bytes}
+	if state.Msgs > 0 {
+		w.Oldest = state.FirstTime
+	}
+	err = c.insist(ctx, func(ctx context.Context) error {
+		writer, err := c.js.Consumer(ctx, streamCandles, writerName)
+		if errors.Is(err, jetstream.ErrConsumerNotFound) {
+			return nil // no writer has ever run
+		}
+		if err != nil {
+			return fmt.Errorf("look at the writer's place in the stream: %w", err)
+		}
+		w.Unacknowledged = writer.CachedInfo().NumAckPending
+		return nil
+	})
+	return w, err
+}
+
 // candlesState asks for the state of the stream CANDLES.
 func (c *Conn) candlesState(ctx context.Context) (state jetstream.StreamState, err error) {
 	err = c.insist(ctx, func(ctx context.Context) error {

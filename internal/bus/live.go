@@ -27,13 +27,25 @@ func (c *Conn) PublishForming(series candle.Series, forming candle.Candle, at ca
 // SubscribeForming calls show for each forming candle of a series, one at a time. Who is slower than
 // the market misses some. stop ends it and waits for a call under way; do not call it from show.
 func (c *Conn) SubscribeForming(series candle.Series, show func(forming candle.Candle, at candle.Millis)) (stop func(), err error) {
+	return c.listen(familyForming, series, func(msg *nats.Msg) error {
+		forming, at, err := decodeForming(msg.Data)
+		if err == nil {
+			show(forming, at)
+		}
+		return err
+	})
+}
+
+// listen calls hear for each message about a series in a family of core NATS, one at a time. stop ends it
+// and waits for a call under way.
+func (c *Conn) listen(family string, series candle.Series, hear func(*nats.Msg) error) (stop func(), err error) {
 	if err := checkSeries(series); err != nil {
-		return nil, fmt.Errorf("follow a forming candle: %w", err)
+		return nil, fmt.Errorf("listen to %s: %w", family, err)
 	}
 	messages := make(chan *nats.Msg, 16)
-	sub, err := c.nats.ChanSubscribe(subjectOf(familyForming, series), messages)
+	sub, err := c.nats.ChanSubscribe(subjectOf(family, series), messages)
 	if err != nil {
-		return nil, fmt.Errorf("follow a forming candle: %w", err)
+		return nil, fmt.Errorf("listen to %s: %w", family, err)
 	}
 	done, ended := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -45,17 +57,15 @@ func (c *Conn) SubscribeForming(series candle.Series, show func(forming candle.C
 			case <-c.closed:
 				return
 			case msg := <-messages:
-				if forming, at, err := decodeForming(msg.Data); err != nil {
-					c.log.Debug("a forming candle was not understood", "series", series.String(), "error", err)
-				} else {
-					show(forming, at)
+				if err := hear(msg); err != nil {
+					c.log.Debug("a message was not understood", "subject", msg.Subject, "error", err)
 				}
 			}
 		}
 	}()
 	return func() {
 		if err := sub.Unsubscribe(); err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
-			c.log.Debug("stop following a forming candle", "series", series.String(), "error", err)
+			c.log.Debug("stop listening", "family", family, "series", series.String(), "error", err)
 		}
 		close(done)
 		<-ended

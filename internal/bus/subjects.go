@@ -19,6 +19,7 @@ const (
 	familyGap     = "gaps"    // gaps.<exchange>.<symbol>.<timeframe>, in CANDLES
 	familyAudit   = "audits"  // audits.<exchange>.<symbol>.<timeframe>, in CANDLES
 	familyForming = "forming" // forming.<exchange>.<symbol>.<timeframe>, core NATS
+	familyStored  = "stored"  // stored.<exchange>.<symbol>.<timeframe>, core NATS
 	familyAssign  = "assign"  // assign.<id>, in ASSIGN
 	familyCommand = "command" // command.<agent>, core NATS
 

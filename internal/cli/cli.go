@@ -142,7 +142,7 @@ working directory; "velador help COMMAND" shows each with its variable and its d
 		cmd   *cobra.Command
 	}{
 		{"run", p.serveCommand()}, {"run", p.demoCommand()}, {"run", p.simulateCommand()}, {"run", p.collectCommand()},
-		{"use", p.startCommand()}, {"use", p.stopCommand()}, {"use", p.statusCommand()}, {"use", p.historyCommand()}, {"use", p.logsCommand()}, {"use", p.candlesCommand()}, {"use", p.coverageCommand()}, {"use", p.verifyCommand()},
+		{"use", p.startCommand()}, {"use", p.stopCommand()}, {"use", p.restartCommand()}, {"use", p.statusCommand()}, {"use", p.historyCommand()}, {"use", p.logsCommand()}, {"use", p.candlesCommand()}, {"use", p.coverageCommand()}, {"use", p.verifyCommand()},
 		{"look", p.dbCommand()},
 	} {
 		c.cmd.GroupID = c.group

@@ -33,6 +33,14 @@ func (f *databaseFlags) open(ctx context.Context, logger *slog.Logger) (store.St
 	return sqlite.Open(ctx, sqlite.Config{Path: filepath.Join(f.dataDir, sqliteFile), Logger: logger})
 }
 
+// kind is the name of the database's kind, as the API and the metrics have it.
+func (f *databaseFlags) kind() string {
+	if f.url != "" {
+		return "postgres"
+	}
+	return "sqlite"
+}
+
 // name says in words which database that is, without its password.
 func (f *databaseFlags) name() string {
 	if f.url != "" {
@@ -48,7 +56,7 @@ func (p *program) dbCommand() *cobra.Command {
 		Long: `Look after the database: PostgreSQL by DATABASE_URL, or the embedded SQLite in the data
 directory. "velador serve" applies what is pending when it starts.`,
 	}
-	cmd.AddCommand(p.dbMigrateCommand("migrate"), p.dbMigrateCommand("push"), p.dbStatusCommand(), p.dbPingCommand(), p.dbCleanupCommand())
+	cmd.AddCommand(p.dbMigrateCommand("migrate"), p.dbMigrateCommand("push"), p.dbStatusCommand(), p.dbPingCommand(), p.dbCleanupCommand(), p.dbStudioCommand())
 	return cmd
 }
 

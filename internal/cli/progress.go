@@ -31,13 +31,14 @@ type gauge struct {
 func (p *program) newGauge(what, unit string, total int64) *gauge {
 	now := time.Now()
 	g := &gauge{out: p.stderr, what: what, unit: unit, begun: now, told: now, total: total}
-	if !isTerminal(p.stderr) {
+	if kind, _ := p.env.lookup("TERM"); !isTerminal(p.stderr) || kind == "dumb" {
 		return g
 	}
 	g.bar = progress.NewWriter()
 	g.bar.SetOutputWriter(p.stderr)
 	g.bar.SetUpdateFrequency(100 * time.Millisecond)
 	g.bar.SetTrackerLength(30)
+	g.bar.SetAutoStop(true) // a Stop that comes before the first picture is not heard
 	style := progress.StyleBlocks
 	if p.colours() {
 		style.Colors = progress.StyleColorsExample
@@ -69,6 +70,16 @@ func (g *gauge) set(done int64, note string) {
 		g.told = now
 		_, _ = fmt.Fprintln(g.out, g.line(done, note, now.Sub(g.begun)))
 	}
+}
+
+// say prints a line beside a bar. In a terminal the bar makes room for it: printed by itself, it would be
+// painted over.
+func (g *gauge) say(out io.Writer, line string) {
+	if g.bar != nil && isTerminal(out) {
+		g.bar.Log(line)
+		return
+	}
+	_, _ = fmt.Fprintln(out, line)
 }
 
 // line is how far it is, in words.

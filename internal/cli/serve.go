@@ -18,6 +18,7 @@ import (
 	"velador/internal/bus"
 	"velador/internal/candle"
 	"velador/internal/collector"
+	"velador/internal/dashboard"
 	"velador/internal/exchange"
 	"velador/internal/ingest"
 	"velador/internal/metrics"
@@ -176,12 +177,17 @@ func (s *service) serve(ctx context.Context, ln net.Listener, dir *dataDir, conn
 	if err != nil {
 		return err
 	}
-	s.writer = &ingest.Writer{Bus: conn, Sink: s.store, Logger: s.logger}
+	s.writer = &ingest.Writer{Bus: conn, Sink: s.store, Logger: s.logger, Committed: tellStored(conn)}
+	shown := &figures{
+		kind: s.database.kind(), version: version(), started: time.Now(), database: s.store, bus: conn, writer: s.writer, fleet: fleet, brokers: shares.brokers,
+	}
 	web := server.New(server.Config{
 		Fleet: fleet, Candles: s.store, Logs: collectorLogs{fleet: fleet, agent: agent}, Exchanges: exchangeNames,
 		Logger: s.logger, Version: version(), Token: s.token,
 		Verifier: &verify.Verifier{Venue: venue, Candles: s.store},
-		Metrics:  metrics.Handler(metrics.Config{Fleet: fleet, Adoptions: agent, Version: version(), Logger: s.logger}),
+		Metrics:  metrics.Handler(metrics.Config{Fleet: fleet, Adoptions: agent, Version: version(), Parts: []metrics.Part{shown}, Logger: s.logger}),
+		System:   shown.system,
+		Symbols:  symbols, Browser: s.store, Market: liveMarket{conn}, Dashboard: dashboard.Handler(),
 		Ready: []server.Check{
 			{Name: "database", Run: s.store.Ping},
 			{Name: "bus", Run: func(context.Context) error {

@@ -53,7 +53,10 @@ The exit code is 0 when everything stored was right, and 5 when it was not, corr
 			if err != nil {
 				return err
 			}
-			var bar *gauge
+			var (
+				bar  *gauge
+				told int64
+			)
 			watcher := client.VerifyWatcher{Progress: func(v api.VerifyProgress) {
 				if bar == nil {
 					bar = p.newGauge("verifying "+request.Symbol+" "+request.Timeframe, "candles", v.Expected)
@@ -61,7 +64,14 @@ The exit code is 0 when everything stored was right, and 5 when it was not, corr
 				bar.set(v.Done, verifyNote(v))
 			}}
 			if !asJSON {
-				watcher.Difference = func(d api.VerifyDifference) { _, _ = fmt.Fprintln(p.stdout, differenceLine(d)) }
+				watcher.Difference = func(d api.VerifyDifference) {
+					told++
+					if line := differenceLine(d); bar != nil {
+						bar.say(p.stdout, line)
+					} else {
+						_, _ = fmt.Fprintln(p.stdout, line)
+					}
+				}
 			}
 			report, err := c.Verify(cmd.Context(), request, watcher)
 			if bar != nil {
@@ -73,7 +83,7 @@ The exit code is 0 when everything stored was right, and 5 when it was not, corr
 			if asJSON {
 				err = p.printJSON(report)
 			} else {
-				_, err = fmt.Fprint(p.stdout, verifyReport(report))
+				_, err = fmt.Fprint(p.stdout, verifyReport(report, told))
 			}
 			if err == nil && report.Differing+report.Missing+report.Vanished > 0 {
 				return exitError{errSilent, ExitDifferences}
@@ -136,8 +146,9 @@ func ohlcv(c *api.Candle) string {
 	return strings.Join([]string{c.Open, c.High, c.Low, c.Close, c.Volume}, " ")
 }
 
-// verifyReport puts a report into words, with one figure a line.
-func verifyReport(r api.VerifyReport) string {
+// verifyReport puts a report into words, with one figure a line. told is how many of what was wrong was
+// listed before.
+func verifyReport(r api.VerifyReport, told int64) string {
 	name := fmt.Sprintf("%s %s on %s", r.Symbol, r.Timeframe, r.Exchange)
 	if r.From == nil || r.To == nil {
 		return name + ": everything that is stored there is younger than five minutes, and the exchange's history is not final yet.\n"
@@ -162,5 +173,11 @@ func verifyReport(r api.VerifyReport) string {
 		fmt.Fprintf(&text, "  %-12s%12d\n", line.name, line.count)
 	}
 	fmt.Fprintf(&text, "  %-12s%11.1fs\n", "took", r.Seconds)
+	if told < r.Differing+r.Missing+r.Vanished {
+		fmt.Fprintf(&text, "Listed are the first %d of those that were wrong.\n", told)
+	}
+	if r.ConfirmedFrom != nil && r.ConfirmedTo != nil {
+		fmt.Fprintf(&text, "The series is confirmed from %s to %s.\n", candle.Millis(*r.ConfirmedFrom), candle.Millis(*r.ConfirmedTo))
+	}
 	return text.String()
 }

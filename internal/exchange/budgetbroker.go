@@ -327,6 +327,31 @@ func (b *Broker) stop(now time.Time, ban BanError) {
 	}
 }
 
+// Usage is what is spent of a venue's budget at one moment.
+type Usage struct {
+	Used, Limit int           // weight, in the window that runs
+	Window      time.Duration // its length
+	Waiting     int           // requests and connection attempts in line
+	Sharers     int           // processes that have asked lately
+	BannedUntil time.Time     // zero when no ban runs
+}
+
+// Usage gives what is spent.
+func (b *Broker) Usage() Usage {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := time.Now()
+	b.account.roll(now)
+	u := Usage{
+		Used: b.account.used, Limit: b.account.limit, Window: b.account.window,
+		Waiting: b.weights.len() + b.connects.len(), Sharers: len(b.seats),
+	}
+	if b.account.banned(now) {
+		u.BannedUntil = b.account.ban.Until
+	}
+	return u
+}
+
 // Banned gives the ban that runs now; ok is false when there is none.
 func (b *Broker) Banned() (ban BanError, ok bool) {
 	b.mu.Lock()

@@ -2,7 +2,6 @@ package ingest
 
 import (
 	"log/slog"
-	"time"
 
 	"velador/internal/bus"
 	"velador/internal/candle"
@@ -17,12 +16,8 @@ func (w *Writer) count(batch []bus.Delivery, written store.Written) {
 	c.new.Add(int64(written.New))
 	c.same.Add(int64(written.Same))
 	c.changed.Add(int64(written.Changed))
-	oldest := batch[0].Arrived
 	var audits []*candle.Audit
 	for i := range batch {
-		if arrived := batch[i].Arrived; arrived.Before(oldest) {
-			oldest = arrived
-		}
 		if batch[i].Audit != nil {
 			audits = append(audits, batch[i].Audit)
 		}
@@ -40,7 +35,6 @@ func (w *Writer) count(batch []bus.Delivery, written store.Written) {
 			c.repaired.Add(1)
 		}
 	}
-	c.wait.Store(int64(max(0, time.Since(oldest))))
 	c.audits.Add(int64(written.Confirmed))
 	c.vanished.Add(int64(written.Vanished))
 	c.unconfirmed.Add(int64(written.Unconfirmed))

@@ -13,6 +13,7 @@ import (
 
 	"velador/internal/backoff"
 	"velador/internal/bus"
+	"velador/internal/candle"
 	"velador/internal/problem"
 	"velador/internal/store"
 )
@@ -55,6 +56,9 @@ type Writer struct {
 	away     bool                           // the trouble with the database is in the log
 	pause    time.Duration                  // poisonPause, less in tests
 	counters counters
+	waits    lag                   // from a message's arrival to its commit
+	fresh    lag                   // from a candle's close to its commit
+	ofSeries map[candle.Series]int // memory used again from batch to batch
 }
 
 // Stats counts what a writer has done since it was made.
@@ -74,27 +78,37 @@ type Stats struct {
 	Vanished    int64 // candles that an audit says the exchange no longer has; they stay
 	Unconfirmed int64 // audits that did not fit what is stored, and confirmed nothing
 
-	// Wait is how long the oldest message of the newest batch was on its way from its arrival on the
-	// bus to the commit, by the clocks of the two machines. From the close to the bus it is the
-	// collector's beat that tells, by the exchange's clock (collector.Beat.Age): no message carries both.
-	Wait time.Duration
+	// Failing says why the database takes nothing at this moment; "" while it does.
+	Failing string
+
+	// Waits is how long messages were on their way from their arrival on the bus to the commit.
+	Waits Lag
+	// Fresh is how long after their close candles were committed, by this machine's clock, of those that
+	// had closed in the last five minutes and came alone: it means something as long as the exchange's
+	// clock and ours agree, which a simulator's does not.
+	Fresh Lag
 }
 
 type counters struct {
 	batches, new, same, changed, gaps, rejected, failures, lag atomic.Int64
 	open, absent, repaired                                     atomic.Int64
-	audits, vanished, unconfirmed, wait                        atomic.Int64
+	audits, vanished, unconfirmed                              atomic.Int64
+	failing                                                    atomic.Pointer[string]
 }
 
 // Stats gives the counts at this moment. It is safe to call while Run runs.
 func (w *Writer) Stats() Stats {
 	c := &w.counters
+	failing := ""
+	if reason := c.failing.Load(); reason != nil {
+		failing = *reason
+	}
 	return Stats{
 		Batches: c.batches.Load(), New: c.new.Load(), Same: c.same.Load(), Changed: c.changed.Load(),
 		Gaps: c.gaps.Load(), Rejected: c.rejected.Load(), Failures: c.failures.Load(), Lag: c.lag.Load(),
 		GapsOpen: c.open.Load(), GapsAbsent: c.absent.Load(), GapsRepaired: c.repaired.Load(),
 		Audits: c.audits.Load(), Vanished: c.vanished.Load(), Unconfirmed: c.unconfirmed.Load(),
-		Wait: time.Duration(c.wait.Load()),
+		Failing: failing, Waits: w.waits.look(), Fresh: w.fresh.look(),
 	}
 }
 
@@ -203,6 +217,8 @@ func (w *Writer) commit(ctx context.Context, batch []bus.Delivery) error {
 	w.entries = entries
 	written, err := w.Sink.Write(ctx, entries)
 	if err != nil {
+		reason := err.Error()
+		w.counters.failing.Store(&reason)
 		w.counters.failures.Add(1)
 		return fmt.Errorf("write %d messages: %w", len(batch), err)
 	}
@@ -210,6 +226,8 @@ func (w *Writer) commit(ctx context.Context, batch []bus.Delivery) error {
 		w.away = false
 		w.Logger.Info("the database takes candles again")
 	}
+	w.counters.failing.Store(nil)
+	w.clock(batch, time.Now())
 	w.count(batch, written)
 	if err := w.consumer.Commit(ctx, batch); err != nil {
 		w.Logger.Debug("committed candles will be delivered again", "error", err)

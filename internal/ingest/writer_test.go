@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -273,11 +274,18 @@ func TestCandlesAndGapsAreWrittenAndCounted(t *testing.T) {
 	drained(t, w)
 	stop()
 	got := w.Stats()
-	if got.Wait <= 0 || got.Wait > time.Minute {
-		t.Errorf("the oldest message of the last batch waited %s", got.Wait)
+	counted := uint64(0)
+	for _, n := range got.Waits.Counts {
+		counted += n
 	}
-	got.Batches, got.Lag, got.Wait = 0, 0, 0
-	if want := (Stats{New: 100, Same: 10, Changed: 1, Gaps: 1, GapsOpen: 1}); got != want {
+	if w := got.Waits; counted != 112 || w.P50 > w.P99 || w.P99 > w.Max || w.Max > time.Minute || w.Sum <= 0 {
+		t.Errorf("112 messages waited %+v", w)
+	}
+	if f := got.Fresh; f.Sum != 0 || f.Max != 0 {
+		t.Errorf("candles of 1970 were committed %+v after their close", f)
+	}
+	got.Batches, got.Lag, got.Waits, got.Fresh = 0, 0, Lag{}, Lag{}
+	if want := (Stats{New: 100, Same: 10, Changed: 1, Gaps: 1, GapsOpen: 1}); !reflect.DeepEqual(got, want) {
 		t.Errorf("counted %+v, want %+v", got, want)
 	}
 	for n := range 99 {

@@ -54,6 +54,7 @@ const (
 	CodeAmbiguousPID        Code = "ambiguous_pid"        // pid, ids
 	CodeCollectorFailed     Code = "collector_failed"     // symbol, timeframe, detail
 	CodeStopFailed          Code = "stop_failed"          // detail
+	CodeRestartFailed       Code = "restart_failed"       // detail
 	CodeExchangeUnavailable Code = "exchange_unavailable" // exchange
 	CodeExchangeNonsense    Code = "exchange_nonsense"    // exchange
 	CodeExchangeBanned      Code = "exchange_banned"      // exchange, until

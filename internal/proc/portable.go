@@ -129,6 +129,9 @@ type Usage struct {
 // Usage is not measured here.
 func (p *Process) Usage() (Usage, error) { return Usage{}, errUnsupported }
 
+// OwnMemory is not measured here.
+func OwnMemory() (rss int64, ok bool) { return 0, false }
+
 // isRunning asks for a signal that is none.
 func (p *Process) isRunning() bool { return p.kill(p.id.PID, 0) == nil }
 

@@ -31,6 +31,12 @@ func (p *Process) Usage() (Usage, error) {
 	}, nil
 }
 
+// OwnMemory gives the resident memory of this process, in bytes; false where the system does not tell.
+func OwnMemory() (rss int64, ok bool) {
+	st, err := readStat(os.Getpid())
+	return st.rssPages * int64(os.Getpagesize()), err == nil
+}
+
 // readUSS adds up the private memory; 0 when it cannot be read.
 func readUSS(pid int) int64 {
 	rollup, err := os.ReadFile(procPath(pid, "smaps_rollup"))

@@ -21,6 +21,7 @@ import (
 const (
 	tagCollectors = "collectors"
 	tagCandles    = "candles"
+	tagData       = "data"
 	tagOperation  = "operation"
 )
 
@@ -81,6 +82,7 @@ var kinds = map[problem.Code]problem.Kind{
 	problem.CodeAmbiguousPID:        problem.Conflict,
 	problem.CodeCollectorFailed:     problem.Internal,
 	problem.CodeStopFailed:          problem.Internal,
+	problem.CodeRestartFailed:       problem.Internal,
 	api.CodeStopAllFailed:           problem.Internal,
 	problem.CodeExchangeUnavailable: problem.Unavailable,
 	problem.CodeExchangeNonsense:    problem.Unavailable,
@@ -124,6 +126,7 @@ func newDescription(mux *http.ServeMux, version string) *description {
 			Tags: []*huma.Tag{
 				{Name: tagCollectors, Description: "Processes that follow markets."},
 				{Name: tagCandles, Description: "What they brought home."},
+				{Name: tagData, Description: "The tables of the database, for people: read-only."},
 				{Name: tagOperation, Description: "For those who run velador."},
 			},
 		},

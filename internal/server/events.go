@@ -65,21 +65,31 @@ type eventWriter struct {
 // lineEnds are what would end a data line; a log's line has none, but may come from anywhere.
 var lineEnds = strings.NewReplacer("\r\n", " ", "\r", " ", "\n", " ")
 
-func (e *eventWriter) event(name, data string) error {
+func (e *eventWriter) event(name, data string) error { return e.send(eventText(name, data)) }
+
+// eventText writes one event.
+func eventText(name, data string) string {
 	text := "data: " + strings.ToValidUTF8(lineEnds.Replace(data), "\uFFFD") + "\n\n"
 	if name != "" {
 		text = "event: " + name + "\n" + text
 	}
-	return e.send(text)
+	return text
 }
 
 // say sends a value as JSON.
-func (e *eventWriter) say(name string, value any) error {
+func (e *eventWriter) say(name string, value any) error { return e.sayAs("", name, value) }
+
+// sayAs is say with an id, which a client that comes back names.
+func (e *eventWriter) sayAs(id, name string, value any) error {
 	data, err := json.Marshal(value)
 	if err != nil {
 		return err
 	}
-	return e.event(name, string(data))
+	text := eventText(name, string(data))
+	if id != "" {
+		text = "id: " + id + "\n" + text
+	}
+	return e.send(text)
 }
 
 func (e *eventWriter) send(text string) error {

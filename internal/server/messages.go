@@ -40,6 +40,12 @@ var (
 	}
 )
 
+// restarted answers a restart.
+var restarted = sentence{
+	"Collector reiniciado para {symbol} en timeframe {timeframe}",
+	"Collector restarted for {symbol} on timeframe {timeframe}",
+}
+
 // stoppedAll counts, in either number.
 var stoppedAll = sentence{
 	"Collectors detenidos: {stopped}",
@@ -135,6 +141,10 @@ var sentences = map[problem.Code]sentence{
 	problem.CodeStopFailed: {
 		"El collector no pudo detenerse: {detail}",
 		"The collector could not be stopped: {detail}",
+	},
+	problem.CodeRestartFailed: {
+		"El collector no pudo reiniciarse: {detail}",
+		"The collector could not be restarted: {detail}",
 	},
 	problem.CodeExchangeUnavailable: {
 		"No se puede contactar con {exchange} ahora: inténtelo más tarde",

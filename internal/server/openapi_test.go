@@ -10,7 +10,7 @@ import (
 
 func TestTheDescriptionListsEveryCallWithItsErrors(t *testing.T) {
 	t.Parallel()
-	h := build(t, withMetrics)
+	h := build(t, withMetrics, newShelf(t).on, withSymbols, withSystem)
 	r := h.get("/openapi.json")
 	var doc struct {
 		OpenAPI string
@@ -49,7 +49,15 @@ func TestTheDescriptionListsEveryCallWithItsErrors(t *testing.T) {
 		"get /api/collectors/{id}":         "200 400 404 413 500 503",
 		"get /api/collectors/{id}/history": "200 400 404 413 500 503",
 		"get /api/collectors/{id}/logs":    "200 400 404 413 500 503",
+		"post /api/collectors/restart":     "200 400 404 409 413 500 503",
 		"get /api/candles":                 "200 400 413 500 503",
+		"get /api/candles/stream":          "200 400 413 500 503",
+		"get /api/events":                  "200 400 413 500 503",
+		"get /api/symbols":                 "200 400 413 500 503",
+		"get /api/series":                  "200 400 413 500 503",
+		"get /api/data":                    "200 400 413 500 503",
+		"get /api/data/{table}":            "200 400 404 413 500 503",
+		"get /api/system":                  "200 400 413 500 503",
 		"get /api/coverage":                "200 400 413 500 503",
 		"get /healthz":                     "200 400 413 500 503",
 		"get /readyz":                      "200 400 413 500 503",
@@ -69,8 +77,12 @@ func TestTheDescriptionListsEveryCallWithItsErrors(t *testing.T) {
 			for status := range strings.FieldsSeq(statuses) {
 				answer, ok := op.Responses[status]
 				content := "application/json"
-				if path == "/metrics" && status == "200" {
+				switch {
+				case status != "200":
+				case path == "/metrics":
 					content = "text/plain"
+				case path == "/api/events" || path == "/api/candles/stream":
+					content = "text/event-stream"
 				}
 				switch schema := answer.Content[content].Schema; {
 				case !ok || schema == nil:
@@ -108,7 +120,7 @@ func TestTheDescriptionListsEveryCallWithItsErrors(t *testing.T) {
 	if got := doc.Components.Schemas["StartRequest"].Required; len(got) != 2 {
 		t.Errorf("a start requires %v", got)
 	}
-	for _, name := range []string{"CollectorStatus", "Memory", "LastExit", "LastCandle", "Life", "StoppedCollector", "FailedStop"} {
+	for _, name := range []string{"CollectorStatus", "Memory", "LastExit", "LastCandle", "Life", "StoppedCollector", "FailedStop", "StoredSeries", "TableColumn"} {
 		schema := doc.Components.Schemas[name]
 		if len(schema.Properties) == 0 {
 			t.Errorf("it lacks %s", name)
@@ -167,7 +179,7 @@ func TestTheDocsPageAsksNoOtherHost(t *testing.T) {
 	}
 }
 
-func TestTheRootLeadsToTheDocs(t *testing.T) {
+func TestTheRootLeadsToTheDocsWhereThereIsNoDashboard(t *testing.T) {
 	t.Parallel()
 	r := build(t).get("/")
 	if r.status != 302 || r.header.Get("Location") != "/docs" {

@@ -96,9 +96,17 @@ func wordsOf(p *problem.Error) sentence {
 // fail turns an error into an answer and, where it is not the caller's mistake, logs it: the
 // caller learns the sentence, the operator the cause.
 func (s *Server) fail(ctx context.Context, err error) *failure {
+	f := s.answerTo(languageIn(ctx), err)
+	if f.status >= http.StatusInternalServerError && ctx.Err() == nil {
+		s.cfg.Logger.Error("a call failed", "status", f.status, "code", string(s.problemOf(err).Code), "error", err)
+	}
+	return f
+}
+
+// answerTo puts an error into words.
+func (s *Server) answerTo(lang language, err error) *failure {
 	p := s.problemOf(err)
 	f := &failure{status: statusOf(p), header: http.Header{}}
-	lang := languageIn(ctx)
 	f.header.Set("Content-Language", string(lang))
 	f.answer = api.ErrorAnswer{Error: wordsOf(p).in(lang, p.Params), Code: string(p.Code)}
 	for name, value := range p.Params {
@@ -116,9 +124,6 @@ func (s *Server) fail(ctx context.Context, err error) *failure {
 	}
 	if p.Code == problem.CodeMethodNotAllowed {
 		f.header.Set("Allow", p.Params["allowed"])
-	}
-	if f.status >= http.StatusInternalServerError && ctx.Err() == nil {
-		s.cfg.Logger.Error("a call failed", "status", f.status, "code", string(p.Code), "error", err)
 	}
 	return f
 }

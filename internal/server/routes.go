@@ -53,6 +53,17 @@ func (s *Server) routes() (mux *http.ServeMux, fixed map[string]string) {
 		},
 	}, s.stop)
 	register(s, d, route{
+		method: http.MethodPost, path: "/api/collectors/restart", id: "restart", tag: tagCollectors,
+		summary: "End a collector's process and start it anew, by pid or by id",
+		text: "The process brings home what it holds and ends; another one is started at once, under the same id. One that waits for its next attempt waits no longer. " +
+			"Answers when the new process runs. Where both are given the id decides.",
+		body: reflect.TypeFor[api.RestartRequest](),
+		fails: []problem.Code{
+			problem.CodeInvalidPID, api.CodeInvalidID, problem.CodeCollectorNotFound, problem.CodeAmbiguousPID, problem.CodeRestartFailed,
+			problem.CodeDatabaseUnavailable, problem.CodeBusUnavailable,
+		},
+	}, s.restart)
+	register(s, d, route{
 		method: http.MethodPost, path: stopAllPath, id: "stop-all", tag: tagCollectors,
 		summary: "Stop every collector",
 		text: "Answers when the process of each has ended. The body may be left out. Where some could not be stopped the answer is " +
@@ -119,6 +130,44 @@ func (s *Server) routes() (mux *http.ServeMux, fixed map[string]string) {
 			},
 		}, s.verify)
 	}
+	if s.cfg.Market != nil {
+		register(s, d, route{
+			method: http.MethodGet, path: "/api/candles/stream", id: "candle-stream", tag: tagCandles,
+			summary: "Candles of one series as they form and close",
+			text: "Server-Sent Events: closed, whose id is the open time, for each candle in order once it is stored; and forming for the one that is not closed yet. " +
+				"With after, or Last-Event-ID, those that are stored already come first, without a seam; each comes once. " +
+				"A candle that is stored later in a hole before the newest one comes as closed without an id. " +
+				"trouble (ErrorAnswer) tells that the database cannot be read at this moment; the stream goes on when it can.",
+			events: []event{{"closed", reflect.TypeFor[api.Candle]()}, {"forming", reflect.TypeFor[api.Candle]()}, {"trouble", nil}},
+			fails: []problem.Code{
+				api.CodeMissingParameter, problem.CodeInvalidSelector, problem.CodeInvalidTimeframe, problem.CodeUnknownExchange,
+				api.CodeInvalidTime, problem.CodeDatabaseUnavailable,
+			},
+		}, s.candleStream)
+	}
+	if s.cfg.Symbols != nil {
+		register(s, d, route{
+			method: http.MethodGet, path: "/api/symbols", id: "symbols", tag: tagCandles,
+			summary: "The symbols of an exchange",
+			text:    "Those that begin with what is searched for first, then those that contain it; symbols that do not trade now included.",
+			fails: []problem.Code{
+				problem.CodeUnknownExchange, api.CodeInvalidNumber, problem.CodeExchangeUnavailable, problem.CodeExchangeNonsense, problem.CodeExchangeBanned,
+			},
+		}, s.symbols)
+	}
+	if s.cfg.Browser != nil {
+		s.dataRoutes(d)
+	}
+	register(s, d, route{
+		method: http.MethodGet, path: "/api/events", id: "events", tag: tagOperation,
+		summary: "What changes, as it changes",
+		text: "Server-Sent Events: first collectors with the body of /api/collectors; then changes, at most one a second, with those that have changed and the ids of those that are gone; " +
+			"and every two seconds system with the body of /api/system. A client that was slow gets all it missed in one event, or a whole collectors again. " +
+			"trouble (ErrorAnswer) tells that the list cannot be had at this moment; a whole collectors ends it.",
+		events: []event{
+			{"collectors", reflect.TypeFor[api.CollectorsAnswer]()}, {"changes", reflect.TypeFor[api.CollectorChanges]()}, {"system", reflect.TypeFor[api.SystemAnswer]()}, {"trouble", nil},
+		},
+	}, s.events)
 	register(s, d, route{
 		method: http.MethodGet, path: "/healthz", id: "health", tag: tagOperation,
 		summary: "Does the process live?",
@@ -129,6 +178,13 @@ func (s *Server) routes() (mux *http.ServeMux, fixed map[string]string) {
 		text:    "503 names each part that keeps it from that, with the reason.",
 		fails:   []problem.Code{api.CodeNotReady},
 	}, s.ready)
+	if s.cfg.System != nil {
+		register(s, d, route{
+			method: http.MethodGet, path: "/api/system", id: "system", tag: tagOperation,
+			summary: "How the machinery is: database, bus, writer, budgets",
+			text:    "The same figures as those of /metrics, at most two seconds old. What is not known at this moment is null.",
+		}, s.system)
+	}
 	if s.cfg.Metrics != nil {
 		register(s, d, route{
 			method: http.MethodGet, path: "/metrics", id: "metrics", tag: tagOperation,
@@ -144,6 +200,30 @@ func (s *Server) routes() (mux *http.ServeMux, fixed map[string]string) {
 	for name := range docsAssets {
 		mux.HandleFunc("GET /docs/"+name, s.docsAsset(name))
 	}
-	mux.Handle("GET /{$}", http.RedirectHandler("docs", http.StatusFound))
+	s.showPages(mux)
 	return mux, d.fixed
+}
+
+// dataRoutes are the calls that read tables; the studio has them alone.
+func (s *Server) dataRoutes(d *description) {
+	register(s, d, route{
+		method: http.MethodGet, path: "/api/series", id: "series", tag: tagData,
+		summary: "The series that are stored",
+		fails:   []problem.Code{problem.CodeDatabaseUnavailable},
+	}, s.storedSeries)
+	register(s, d, route{
+		method: http.MethodGet, path: "/api/data", id: "tables", tag: tagData,
+		summary: "The tables that can be browsed, with their columns",
+	}, s.dataTables)
+	register(s, d, route{
+		method: http.MethodGet, path: "/api/data/{table}", id: "data", tag: tagData,
+		summary: "A page of a table",
+		text: "Pages follow each other by cursor: each begins where the one before ended, whatever came meanwhile. In CSV all rows are streamed, the first line names the columns, times are epoch milliseconds, " +
+			"null is empty, and the connection is cut when reading fails midway.",
+		answer: reflect.TypeFor[api.DataAnswer](), answerAlso: "text/csv",
+		fails: []problem.Code{
+			problem.CodeRouteNotFound, api.CodeMissingParameter, problem.CodeInvalidSelector, problem.CodeInvalidTimeframe, problem.CodeUnknownExchange,
+			api.CodeInvalidTime, api.CodeInvalidRange, api.CodeInvalidNumber, api.CodeInvalidChoice, problem.CodeFormatNotAvailable, problem.CodeDatabaseUnavailable,
+		},
+	}, s.data)
 }

@@ -16,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"velador/api"
 	"velador/internal/candle"
 	"velador/internal/collector"
 	"velador/internal/store"
@@ -28,6 +29,9 @@ type Fleet interface {
 	Start(ctx context.Context, spec collector.Spec) (collector.Record, error)
 	// Stop ends the collector's process and returns when it has ended.
 	Stop(ctx context.Context, ref collector.Ref) (collector.Record, error)
+	// Restart ends the collector's process gracefully and starts it anew, under the same record and
+	// without a pause, and returns when the new one runs.
+	Restart(ctx context.Context, ref collector.Ref) (collector.Record, error)
 	// StopAll ends all wanted collectors side by side and gives those that it stopped, oldest first.
 	// An error that joins several, each with a *collector.StopError, is about the others; any other
 	// one is about the call as a whole, which has stopped nobody.
@@ -81,6 +85,13 @@ type Config struct {
 	Version   string           // of this build, for /healthz and the OpenAPI description
 	Verifier  Verifier         // nil: there is no POST /api/verify
 	Metrics   http.Handler     // answers GET /metrics, behind the token as the API is; nil: there is no such path
+	Dashboard http.Handler     // the pages, and /assets/; nil: the root leads to /docs
+	Symbols   Symbols          // nil: there is no GET /api/symbols
+	Browser   store.Browser    // nil: there is neither GET /api/series nor GET /api/data
+	Market    Market           // nil: there is no GET /api/candles/stream
+	// System gives what is known of the machinery, as GET /api/system answers it and as GET /api/events
+	// repeats it; nil: there is neither.
+	System func(context.Context) (api.SystemAnswer, error)
 }
 
 // Bounds of the HTTP server.
@@ -97,9 +108,16 @@ type patience struct {
 	stall     time.Duration // for a client to take one piece of a stream
 	heartbeat time.Duration // between two signs of life on a silent stream
 	drain     time.Duration // for calls under way when the server is told to end
+	news      time.Duration // between two looks at what has changed, while somebody watches
+	system    time.Duration // between two looks at the machinery, while somebody watches
+	look      time.Duration // until a stream of candles looks for stored ones that it was not told of
+	forming   time.Duration // between two forms of a candle that is not closed
 }
 
-var defaultPatience = patience{body: 10 * time.Second, stall: 30 * time.Second, heartbeat: 15 * time.Second, drain: 10 * time.Second}
+var defaultPatience = patience{
+	body: 10 * time.Second, stall: 30 * time.Second, heartbeat: 15 * time.Second, drain: 10 * time.Second,
+	news: time.Second, system: 2 * time.Second, look: 5 * time.Second, forming: 100 * time.Millisecond,
+}
 
 // Server answers HTTP requests.
 type Server struct {
@@ -112,6 +130,8 @@ type Server struct {
 	alive, all fragments // of the lists of collectors, of which the first is watched all the time
 	bodies     bodies
 
+	news news // of GET /api/events
+
 	verifying struct { // those under way
 		sync.Mutex
 		series map[candle.Series]struct{}
@@ -123,6 +143,11 @@ func New(cfg Config) *Server {
 	if cfg.Fleet == nil || cfg.Candles == nil || cfg.Logs == nil {
 		panic("server.New: Fleet, Candles and Logs are required")
 	}
+	return newServer(cfg, (*Server).routes)
+}
+
+// newServer makes a server that answers what routes registers.
+func newServer(cfg Config, routes func(*Server) (*http.ServeMux, map[string]string)) *Server {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -131,7 +156,7 @@ func New(cfg Config) *Server {
 	}
 	s := &Server{cfg: cfg, patience: defaultPatience}
 	s.closing, s.close = context.WithCancel(context.Background())
-	s.handler = s.guard(s.routes())
+	s.handler = s.guard(routes(s))
 	return s
 }
 

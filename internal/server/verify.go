@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"encoding/json"
+	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -48,12 +49,15 @@ func (s *Server) verify(ctx context.Context, in *jsonBody) (*stream, error) {
 	return &stream{func(hc huma.Context) {
 		defer leave()
 		r, w := humago.Unwrap(hc)
-		s.sendEvents(w, r, func(ctx context.Context, events *eventWriter) error { return s.sendVerification(ctx, plan, events) })
+		s.sendEvents(w, r, func(ctx context.Context, events *eventWriter) error {
+			return s.sendVerification(ctx, plan, events, leave)
+		})
 	}}, nil
 }
 
-// sendVerification runs one, and tells of it. A client that goes ends it.
-func (s *Server) sendVerification(ctx context.Context, plan verify.Plan, events *eventWriter) error {
+// sendVerification runs one, and tells of it. A client that goes ends it. leave is called before the last
+// word is said: who hears it may ask for the next one at once.
+func (s *Server) sendVerification(ctx context.Context, plan verify.Plan, events *eventWriter, leave func()) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	tell := func(name string, value any) {
@@ -77,6 +81,7 @@ func (s *Server) sendVerification(ctx context.Context, plan verify.Plan, events 
 			}
 		},
 	})
+	leave()
 	if err != nil {
 		return err
 	}
@@ -86,7 +91,7 @@ func (s *Server) sendVerification(ctx context.Context, plan verify.Plan, events 
 	return nil
 }
 
-// enterVerification counts one in, at most one of a series. leave counts it out.
+// enterVerification counts one in, at most one of a series. leave counts it out, however often it is called.
 func (s *Server) enterVerification(series candle.Series) (leave func(), err error) {
 	s.verifying.Lock()
 	defer s.verifying.Unlock()
@@ -101,11 +106,11 @@ func (s *Server) enterVerification(series candle.Series) (leave func(), err erro
 		s.verifying.series = make(map[candle.Series]struct{})
 	}
 	s.verifying.series[series] = struct{}{}
-	return func() {
+	return sync.OnceFunc(func() {
 		s.verifying.Lock()
 		defer s.verifying.Unlock()
 		delete(s.verifying.series, series)
-	}, nil
+	}), nil
 }
 
 // parseVerify reads the body of a verification.
@@ -165,6 +170,10 @@ func reportOf(p verify.Plan, r verify.Report) api.VerifyReport {
 	if !r.Range.Empty() {
 		from, to := int64(r.Range.From), int64(r.Range.To)
 		wire.From, wire.To = &from, &to
+	}
+	if r.Confirmed != nil {
+		from, to := int64(r.Confirmed.From), int64(r.Confirmed.To)
+		wire.ConfirmedFrom, wire.ConfirmedTo = &from, &to
 	}
 	return wire
 }

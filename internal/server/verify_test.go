@@ -53,7 +53,7 @@ func TestAVerificationTellsItsProgressItsDifferencesAndItsReport(t *testing.T) {
 		for range 2 * toldDifferences {
 			w.Difference(verify.Difference{Kind: verify.Vanished, Stored: c})
 		}
-		return verify.Report{Counts: counts, Range: p.Range, Corrected: 2, Took: 1500 * time.Millisecond}, nil
+		return verify.Report{Counts: counts, Range: p.Range, Confirmed: &p.Range, Corrected: 2, Took: 1500 * time.Millisecond}, nil
 	}
 	h := build(t, func(c *Config) { c.Verifier = a })
 	answer := h.post(verifyPath, `{"symbol":"ETHUSDT","timeframe":"1m","from":"2025-11-04","dryRun":false,"more":1}`)
@@ -77,7 +77,8 @@ func TestAVerificationTellsItsProgressItsDifferencesAndItsReport(t *testing.T) {
 	if counts["progress"] < 1 || counts["difference"] != toldDifferences || counts["report"] != 1 || !strings.HasSuffix(answer.body, "event: end\ndata: \n\n") {
 		t.Errorf("events: %v", counts)
 	}
-	if report.Symbol != "ETHUSDT" || report.Checked != 99 || report.Done != 100 || report.Expected != 100 || report.Corrected != 2 || report.Seconds != 1.5 || report.From == nil {
+	if report.Symbol != "ETHUSDT" || report.Checked != 99 || report.Done != 100 || report.Expected != 100 || report.Corrected != 2 || report.Seconds != 1.5 || report.From == nil ||
+		report.ConfirmedFrom == nil || *report.ConfirmedFrom != *report.From || *report.ConfirmedTo != *report.To {
 		t.Errorf("%+v", report)
 	}
 	if !strings.Contains(answer.body, `{"kind":"differing","stored":{"openTime":1762251600000,`) || !strings.Contains(answer.body, `event: difference`+"\n"+`data: {"kind":"missing","served":{`) {
@@ -161,6 +162,50 @@ func TestOneVerificationOfASeriesAndFewAtOnce(t *testing.T) {
 		}
 	}
 	eventuallyFree(t, h)
+}
+
+// Whoever has heard the last word may ask again at once, though the connection may still be on its way
+// to its end.
+func TestTheLastWordIsSaidWhenTheNextOneMayBegin(t *testing.T) {
+	t.Parallel()
+	a := &auditor{plan: plainPlan, run: func(context.Context, verify.Plan, verify.Watcher) (verify.Report, error) {
+		return verify.Report{}, nil
+	}}
+	var s *Server
+	free := func() bool {
+		s.verifying.Lock()
+		defer s.verifying.Unlock()
+		return len(s.verifying.series) == 0
+	}
+	h := build(t, func(c *Config) { c.Verifier = a })
+	s = h.server
+	w := &overheard{header: http.Header{}, free: free}
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, verifyPath, strings.NewReader(`{"symbol":"ETHUSDT","timeframe":"1m"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Handler().ServeHTTP(w, r)
+	if !w.report || w.early {
+		t.Errorf("a report was sent: %v; while the series was still taken: %v", w.report, w.early)
+	}
+}
+
+// overheard is an answer that looks, at each piece, whether a verification is still counted.
+type overheard struct {
+	header        http.Header
+	free          func() bool
+	report, early bool
+}
+
+func (o *overheard) Header() http.Header { return o.header }
+func (o *overheard) WriteHeader(int)     {}
+func (o *overheard) Flush()              {}
+
+func (o *overheard) Write(p []byte) (int, error) {
+	if strings.HasPrefix(string(p), "event: report") {
+		o.report, o.early = true, !o.free()
+	}
+	return len(p), nil
 }
 
 // eventuallyFree waits until all that were under way are counted out.

@@ -32,6 +32,8 @@ type Store interface {
 	Lives
 	Leases
 	Candles
+	Browser
+	Stocktaker
 	Migrator
 	// Ping tells whether the database answers.
 	Ping(ctx context.Context) error

@@ -83,7 +83,7 @@ func (x *actor) bury(ctx context.Context, ended *life) bool {
 	said := x.lastWords(p.Identity().RunID, exit)
 	ended.exit, ended.words = exit, said.Reason
 	x.mu.Lock()
-	if ended.ended != "" {
+	if ended.ended != "" && ended.ended != onRequest {
 		x.seen.vigil.fruitless++
 	}
 	beat := x.seen.vigil.beat

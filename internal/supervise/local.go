@@ -43,6 +43,8 @@ type actor struct {
 	process  *proc.Process // what runs now; nil between two lives
 
 	stops     chan stopRequest
+	restarts  chan stopRequest
+	pending   *stopRequest  // a restart under way: its answer is owed
 	looks     chan struct{} // the row has changed in a way that concerns the actor: look
 	condemned chan condemnation
 	ctx       context.Context // ends with errClosing or errLost as its cause
@@ -66,7 +68,7 @@ func newActor(a *Agent, t task) *actor {
 	x := &actor{
 		agent: a, id: t.row.ID, spec: t.row.Spec, row: t.row, task: t,
 		hadLife: t.row.PID != 0 || t.row.Restarts > 0 || !t.row.LastExit.At.IsZero(),
-		stops:   make(chan stopRequest), looks: make(chan struct{}, 1), condemned: make(chan condemnation, 1),
+		stops:   make(chan stopRequest), restarts: make(chan stopRequest), looks: make(chan struct{}, 1), condemned: make(chan condemnation, 1),
 		launched: make(chan struct{}), ended: make(chan struct{}),
 	}
 	x.ctx, x.cancel = context.WithCancelCause(context.Background())
@@ -137,6 +139,7 @@ func (x *actor) stop(ctx context.Context, pid int) reply {
 func (x *actor) run(ctx context.Context) {
 	defer x.cancel(nil)
 	if err := x.live(ctx); err != nil {
+		x.fulfilled(reply{Outcome: outcomeFailed, Failed: err.Error()})
 		x.quit(ctx, err)
 	}
 }
@@ -168,11 +171,13 @@ func (x *actor) live(ctx context.Context) error {
 			} else if err != nil {
 				next := nextRestart(x.failures, life{}, x.agent.cfg.Healthy, x.agent.cfg.Backoff, mathrand.Float64())
 				x.fail(ctx, next, fmt.Sprintf("it could not be started: %s", err))
+				x.fulfilled(reply{Outcome: outcomeFailed, Failed: x.row.LastError})
 				if _, err := x.attend(ctx, next.after); err != nil {
 					return err
 				}
 				continue
 			}
+			x.fulfilled(reply{Outcome: outcomeStarted, PID: x.row.PID})
 		}
 		if !restarting {
 			why, err := x.attend(ctx, 0)
@@ -183,6 +188,7 @@ func (x *actor) live(ctx context.Context) error {
 		}
 		restarting = false
 		if !x.bury(ctx, &ended) {
+			x.fulfilled(reply{Outcome: outcomeFailed, Failed: "its process could not be ended"})
 			continue // it could not be ended: it is attended on
 		}
 		next := nextRestart(x.failures, ended, x.agent.cfg.Healthy, x.agent.cfg.Backoff, mathrand.Float64())
@@ -193,6 +199,8 @@ func (x *actor) live(ctx context.Context) error {
 			x.log("the configuration of a collector is wrong; it is not started again", "ended", ended.String())
 			x.row.LastError = ended.String() + "; its configuration is wrong, so it is not started again"
 			return errUnwanted
+		case x.pending != nil: // at once, and no failure
+			continue
 		}
 		x.fail(ctx, next, ended.String())
 		if _, err := x.attend(ctx, next.after); err != nil {
@@ -236,6 +244,11 @@ func (x *actor) attend(ctx context.Context, pause time.Duration) (why string, er
 			}
 		case request := <-x.stops:
 			err = x.fulfil(ctx, request)
+		case request := <-x.restarts:
+			if x.accept(request) {
+				stopTimer()
+				return onRequest, nil
+			}
 		case <-x.ctx.Done():
 			err = context.Cause(x.ctx)
 		case <-again:

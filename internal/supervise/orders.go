@@ -148,6 +148,12 @@ func (a *Agent) obey(ctx context.Context, payload []byte) []byte {
 			return encode(reply{Outcome: outcomeUnknown})
 		}
 		return encode(x.stop(ctx, c.PID))
+	case opRestart:
+		x := a.actor(c.ID)
+		if x == nil {
+			return encode(reply{Outcome: outcomeUnknown})
+		}
+		return encode(x.restart(ctx, c.PID))
 	}
 	return encode(reply{Outcome: outcomeFailed, Failed: fmt.Sprintf("the agent knows no command %.40q", c.Op)})
 }

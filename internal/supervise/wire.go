@@ -75,8 +75,9 @@ func (a answer) failure() error {
 
 // The commands to an agent.
 const (
-	opStop = "stop"
-	opList = "list"
+	opStop    = "stop"
+	opRestart = "restart"
+	opList    = "list"
 )
 
 type command struct {
@@ -85,18 +86,20 @@ type command struct {
 	PID int    `json:"pid,omitempty"` // 0: whatever its PID is now
 }
 
-// outcome is how a stop went.
+// outcome is how a stop or a restart went.
 type outcome string
 
 const (
 	outcomeStopped outcome = "stopped"   // nobody of its group runs any more
+	outcomeStarted outcome = "started"   // another process runs
 	outcomeUnknown outcome = "not_found" // this agent runs no such process
 	outcomeFailed  outcome = "failed"
 )
 
 // reply is what an agent says to a command.
 type reply struct {
-	Outcome outcome   `json:"outcome,omitempty"` // of a stop
+	Outcome outcome   `json:"outcome,omitempty"` // of a stop or a restart
+	PID     int       `json:"pid,omitempty"`     // that runs after a restart
 	Failed  string    `json:"failed,omitempty"`  // why
 	Runs    []running `json:"runs,omitempty"`    // of a list: all that the agent looks after
 }

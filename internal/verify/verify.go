@@ -5,11 +5,8 @@ package verify
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"time"
 
-	"velador/internal/backoff"
 	"velador/internal/candle"
 	"velador/internal/exchange"
 	"velador/internal/problem"
@@ -29,18 +26,12 @@ type Candles interface {
 	Coverage(ctx context.Context, series candle.Series, r candle.Range) (store.Coverage, error)
 }
 
-// again is how a question is repeated that the venue did not answer. Its first pause is longer than a
-// hiccup and its last one shorter than a person's patience.
-var again = backoff.Policy{First: 500 * time.Millisecond, Cap: 10 * time.Second, Jitter: 0.3}
-
-// maxFailures is how many answers in a row may fail before the verification ends with the last one's
-// error: about two minutes.
-const maxFailures = 15
-
 // Verifier verifies series of one venue. Set the fields; it may be used by several at once.
 type Verifier struct {
 	Venue   Venue
 	Candles Candles
+
+	looks []time.Duration // spacing, less in tests
 }
 
 // Task is what to verify.
@@ -57,6 +48,8 @@ type Task struct {
 type Plan struct {
 	Task
 	Expected int64 // candles that a complete series has in Range, which is cut to what is stored
+
+	confirmed *candle.Range // of the series, when it was looked at
 }
 
 // Plan looks at what is stored. Nothing stored in the range is problem.CodeSeriesNotFound.
@@ -71,7 +64,7 @@ func (v *Verifier) Plan(ctx context.Context, t Task) (Plan, error) {
 			"symbol", t.Series.Symbol, "timeframe", t.Series.Timeframe.String(), "exchange", t.Series.Exchange)
 	}
 	t.Range = candle.Range{From: found.First, To: found.Last}
-	return Plan{Task: t, Expected: t.Series.Timeframe.Count(found.First, found.Last)}, nil
+	return Plan{Task: t, Expected: t.Series.Timeframe.Count(found.First, found.Last), confirmed: found.Confirmed}, nil
 }
 
 // Kind says in what a stored series differs from the venue's history.
@@ -118,6 +111,9 @@ type Report struct {
 	// venue's history is not final yet. It is empty when all of them are that young.
 	Range     candle.Range
 	Corrected int64 // candles that were written: those that differed, and those that were missing
+	// Confirmed holds the open times between which the series is confirmed (see candle.Audit), by this
+	// verification and before; nil when nothing is.
+	Confirmed *candle.Range
 	Took      time.Duration
 }
 
@@ -127,12 +123,14 @@ type Watcher struct {
 	Difference func(Difference) // each one, in the order of open times
 }
 
-// Run verifies. It holds one answer of the venue in memory, however long the range is. The venue's ban
-// is waited for; another failure is tried again for about two minutes. When it ends early, with an
-// error, what it found until then is corrected already.
+// Run verifies. It holds one answer of the venue in memory, and what is stored of the same stretch,
+// however long the range is. The venue's ban is waited for; another failure is tried again for about two
+// minutes. An answer that lacks what should be there is not believed before it was given three times.
+// When it ends early, with an error, what it found until then is corrected already.
 func (v *Verifier) Run(ctx context.Context, p Plan, watcher Watcher) (Report, error) {
 	begun := time.Now()
 	x := &run{Verifier: v, plan: p, watcher: watcher, steps: stepCounter{tf: p.Series.Timeframe}}
+	x.confirmation = confirmation{known: p.confirmed, read: candle.Range{From: p.Range.From, To: p.Range.From - 1}}
 	if x.watcher.Progress == nil {
 		x.watcher.Progress = func(Counts) {}
 	}
@@ -141,91 +139,8 @@ func (v *Verifier) Run(ctx context.Context, p Plan, watcher Watcher) (Report, er
 	}
 	// Nobody waits for a candle here that the market has just closed: live series go before.
 	err := x.pages(exchange.WithClass(ctx, exchange.ClassAudit))
-	return Report{Counts: x.counts, Range: candle.Range{From: p.Range.From, To: x.counts.UpTo}, Corrected: x.corrected, Took: time.Since(begun)}, err
-}
-
-// run is one verification under way.
-type run struct {
-	*Verifier
-	plan      Plan
-	watcher   Watcher
-	counts    Counts
-	steps     stepCounter // at which either side has a candle
-	corrected int64
-}
-
-// pages goes from answer to answer.
-func (x *run) pages(ctx context.Context) error {
-	series, r := x.plan.Series, x.plan.Range
-	x.counts.UpTo = r.From - 1
-	now, err := ask(ctx, x, func() (candle.Millis, error) { return x.Venue.Time(ctx) })
-	if err != nil {
-		return err
-	}
-	r.To = min(r.To, final(series.Timeframe, r.To, now))
-	for !r.Empty() {
-		page, err := ask(ctx, x, func() (exchange.Page, error) { return x.Venue.Candles(ctx, series.Symbol, series.Timeframe, r) })
-		if err != nil {
-			return fmt.Errorf("verify %s from %s: %w", series, r.From, err)
-		}
-		looked := r
-		if n := len(page.Candles); page.Full && n > 0 {
-			looked.To = page.Candles[n-1].OpenTime
-		}
-		if err := x.compare(ctx, looked, page); err != nil {
-			return fmt.Errorf("verify %s from %s: %w", series, r.From, err)
-		}
-		x.counts.UpTo = looked.To
-		x.watcher.Progress(x.counts)
-		r.From = looked.To + 1
-	}
-	return nil
-}
-
-// final gives the newest open time, up to last, of which the venue's history is final.
-func final(tf candle.Timeframe, last, now candle.Millis) candle.Millis {
-	settled := now.Add(-exchange.SettlesAfter)
-	if tf.Next(last) <= settled {
-		return last
-	}
-	floor, ok := tf.Floor(settled)
-	if !ok {
-		// A calendar's candle: the one before the last has ended, as it has been stored.
-		return tf.Prev(last)
-	}
-	return floor - 1
-}
-
-// ask repeats a question until it is answered.
-func ask[T any](ctx context.Context, x *run, question func() (T, error)) (T, error) {
-	for failed := 0; ; failed++ {
-		answer, err := question()
-		if err == nil {
-			x.counts.Requests++
-			x.counts.Waiting = time.Time{}
-			return answer, nil
-		}
-		if ctx.Err() != nil {
-			return answer, ctx.Err()
-		}
-		x.counts.Failures++
-		var ban *exchange.BanError
-		pause := again.Draw(failed)
-		switch {
-		case errors.As(err, &ban):
-			failed = -1 // it is no failure, and its end is known
-			pause = max(again.First, time.Until(ban.Until))
-			x.counts.Waiting = ban.Until
-			x.watcher.Progress(x.counts)
-		case problem.KindOf(err) != problem.Unavailable && problem.KindOf(err) != problem.Banned, failed >= maxFailures:
-			return answer, err
-		}
-		wait := time.NewTimer(pause)
-		select {
-		case <-ctx.Done():
-			wait.Stop()
-			return answer, ctx.Err()
-		case <-wait.C:
-		}
-	}
+	return Report{
+		Counts: x.counts, Range: candle.Range{From: p.Range.From, To: x.counts.UpTo},
+		Corrected: x.corrected, Confirmed: x.confirmation.known, Took: time.Since(begun),
+	}, err
 }

@@ -60,6 +60,7 @@ type history struct {
 	page     int
 	now      candle.Millis
 	failures []error // of the next questions about candles
+	cut      []int   // rows that the next answers are cut to, as if there were no more
 	asked    int
 }
 
@@ -82,6 +83,10 @@ func (h *history) Candles(_ context.Context, symbol string, tf candle.Timeframe,
 		}
 	}
 	p.Full = len(p.Candles) == h.page
+	if len(h.cut) > 0 {
+		p.Candles, p.Full = p.Candles[:min(h.cut[0], len(p.Candles))], false
+		h.cut = h.cut[1:]
+	}
 	return p, nil
 }
 
@@ -109,7 +114,7 @@ func set(t *testing.T, rows []candle.Candle) *bench {
 		t.Fatal(err)
 	}
 	b := &bench{t: t, venue: &history{rows: rows, page: 10, now: t0 + 1_000*minute}, db: db}
-	b.Verifier = &Verifier{Venue: b.venue, Candles: db}
+	b.Verifier = &Verifier{Venue: b.venue, Candles: db, looks: []time.Duration{1, 1}}
 	return b
 }
 
@@ -159,6 +164,19 @@ func (b *bench) stored() (all []candle.Candle) {
 	return all
 }
 
+// confirmed gives the minutes between which the series is confirmed.
+func (b *bench) confirmed() string {
+	b.t.Helper()
+	found, err := b.db.Coverage(b.t.Context(), series, candle.Range{})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if found.Confirmed == nil {
+		return "nothing"
+	}
+	return fmt.Sprintf("%d-%d", (found.Confirmed.From-t0)/minute, (found.Confirmed.To-t0)/minute)
+}
+
 // ledger gives the rows of the ledger in words.
 func (b *bench) ledger() (rows []string) {
 	b.t.Helper()
@@ -181,10 +199,104 @@ func TestWhatIsRightIsConfirmedAndNotWritten(t *testing.T) {
 	if report.Counts != want || told != nil || report.Corrected != 0 || report.Range != (candle.Range{From: t0, To: t0 + 94*minute}) {
 		t.Errorf("%+v %v", report, told)
 	}
-	found, err := b.db.Coverage(t.Context(), series, candle.Range{})
-	if err != nil || found.Confirmed == nil || *found.Confirmed != report.Range {
-		t.Errorf("confirmed is %v, %v", found.Confirmed, err)
+	if got := b.confirmed(); got != "0-94" || report.Confirmed == nil || *report.Confirmed != report.Range {
+		t.Errorf("confirmed is %s, and by the report %v", got, report.Confirmed)
 	}
+}
+
+// An answer that is cut short, or empty, is no proof that the exchange has lost what is stored.
+func TestAnAnswerThatEndsTooEarlyIsAskedForAgain(t *testing.T) {
+	t.Parallel()
+	for _, cut := range [][]int{{5}, {0}, {5, 0}} {
+		b := set(t, minutes(60))
+		wrong := slices.Clone(b.venue.rows)
+		wrong[40] = at(40, "1.11")
+		b.store(wrong...)
+		b.venue.cut = cut
+		report, told := b.verify(Task{})
+		if !slices.Equal(told, []string{"differing 40"}) || report.Requests != int64(1+6+len(cut)) || b.confirmed() != "0-59" {
+			t.Errorf("cut to %v: %+v %v, confirmed is %s", cut, report, told, b.confirmed())
+		}
+		if !b.stored()[40].Equal(b.venue.rows[40]) {
+			t.Error("the wrong candle is still there")
+		}
+	}
+}
+
+// A hole that no ledger knows is looked at three times before what lies beyond it is confirmed; one
+// that it knows, once.
+func TestAHoleOnBothSidesIsBelievedWhenThreeAnswersAgree(t *testing.T) {
+	t.Parallel()
+	for state, requests := range map[candle.GapState]int64{"": 8, candle.GapOpen: 6, candle.GapAbsent: 6, candle.GapRepaired: 8} {
+		b := set(t, slices.Concat(minutes(60)[:14], minutes(60)[18:]))
+		b.store(b.venue.rows...)
+		if state != "" {
+			b.write(store.Entry{Series: series, Gap: &candle.Gap{Series: series, State: state, Range: candle.Range{From: t0 + 14*minute, To: t0 + 17*minute}}})
+		}
+		before := b.ledger()
+		report, told := b.verify(Task{})
+		if told != nil || report.Absent != 4 || report.Requests != 1+requests || b.confirmed() != "0-59" || !slices.Equal(b.ledger(), before) {
+			t.Errorf("known as %q: %+v %v, confirmed is %s, the ledger says %v", state, report, told, b.confirmed(), b.ledger())
+		}
+	}
+}
+
+// What was stored before anything was confirmed is confirmed as soon as it touches what is.
+func TestWhatIsOlderThanTheConfirmedIsConfirmedWithIt(t *testing.T) {
+	t.Parallel()
+	b := set(t, minutes(60))
+	b.store(b.venue.rows...)
+	b.write(store.Entry{Series: series, Audit: &candle.Audit{Series: series, Range: candle.Range{From: t0 + 45*minute, To: t0 + 50*minute}, Rows: 6}})
+	if report, _ := b.verify(Task{DryRun: true}); b.confirmed() != "45-50" || report.Confirmed == nil || report.Confirmed.From != t0+45*minute {
+		t.Errorf("after a dry run confirmed is %s", b.confirmed())
+	}
+	if report, _ := b.verify(Task{Range: candle.Range{From: t0, To: t0 + 20*minute}}); b.confirmed() != "45-50" || report.Checked != 21 {
+		t.Errorf("after one that does not touch it confirmed is %s", b.confirmed())
+	}
+	if report, _ := b.verify(Task{}); b.confirmed() != "0-59" || *report.Confirmed != report.Range {
+		t.Errorf("confirmed is %s, and by the report %v", b.confirmed(), report.Confirmed)
+	}
+}
+
+// However long a series is, one window of it is held at a time.
+func TestALongSeriesIsReadInWindows(t *testing.T) {
+	t.Parallel()
+	b := set(t, minutes(3*window+500))
+	b.venue.page, b.venue.now = window, t0+10_000*minute
+	b.store(b.venue.rows...)
+	held := &longest{Candles: b.db}
+	b.Candles = held
+	report, told := b.verify(Task{})
+	if told != nil || report.Checked != 3*window+500 || report.Requests != 5 || held.rows != window {
+		t.Errorf("%+v %v, %d candles were held at once", report, told, held.rows)
+	}
+	// Rows that should not be, far more than a window has steps.
+	var odd []candle.Candle
+	for i := range 2 * maxRows {
+		c := at(0, "100")
+		c.OpenTime += candle.Millis(i + 1)
+		odd = append(odd, c)
+	}
+	b.store(odd...)
+	report, _ = b.verify(Task{DryRun: true})
+	if report.Vanished != 2*maxRows || report.Checked != 3*window+500+2*maxRows || held.rows != maxRows {
+		t.Errorf("%+v, %d candles were held at once", report, held.rows)
+	}
+}
+
+// longest notes how many candles were read at once.
+type longest struct {
+	Candles
+	rows int
+}
+
+func (l *longest) EachCandle(ctx context.Context, q store.Query, yield func(candle.Candle) error) error {
+	n := 0
+	return l.Candles.EachCandle(ctx, q, func(c candle.Candle) error {
+		n++
+		l.rows = max(l.rows, n)
+		return yield(c)
+	})
 }
 
 func TestWhatDiffersIsCorrectedAndWhatIsMissingIsStored(t *testing.T) {

@@ -100,7 +100,29 @@ func (f *Fleet) Stop(ctx context.Context, ref collector.Ref) (collector.Record, 
 	return collector.Record{}, notFound()
 }
 
-// Deafen keeps a collector from being stopped by StopAll, for a reason.
+// Restart gives a collector the next life at once, under another PID.
+func (f *Fleet) Restart(ctx context.Context, ref collector.Ref) (collector.Record, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.broken(ctx); err != nil {
+		return collector.Record{}, err
+	}
+	for i := range f.records {
+		r := &f.records[i]
+		if r.Wanted && (r.ID == ref.ID || (ref.ID == 0 && r.PID == ref.PID)) {
+			if reason := f.deaf[r.ID]; reason != nil {
+				return collector.Record{}, reason
+			}
+			now := f.clock().UTC()
+			f.end(r, collector.Exit{At: now, Known: true, Reason: "restarted on request"})
+			r.PID, r.Status, r.StartedAt = FirstPID+1000*r.Restarts, collector.Running, now
+			return *r, nil
+		}
+	}
+	return collector.Record{}, notFound()
+}
+
+// Deafen keeps a collector from being stopped by StopAll, and from being restarted, for a reason.
 func (f *Fleet) Deafen(id int64, reason error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -200,14 +222,21 @@ func (f *Fleet) Ended(id int64, e collector.Exit, next time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	r := &f.records[slices.IndexFunc(f.records, func(r collector.Record) bool { return r.ID == id })]
-	f.lives[id] = append(f.lives[id], collector.Life{CollectorID: id, PID: r.PID, Host: r.Host, StartedAt: r.StartedAt, Exit: e})
-	delete(f.vitals, id)
-	r.LastExit, r.LastError, r.NextAttempt = e, e.Reason, next
-	r.Restarts++
+	f.end(r, e)
+	r.LastError, r.NextAttempt = e.Reason, next
 	r.PID, r.Status = 0, collector.Failed
 	if next.IsZero() {
 		r.PID, r.Status, r.StartedAt = FirstPID+1000*r.Restarts, collector.Running, e.At
 	}
+}
+
+// end notes the end of a life.
+func (f *Fleet) end(r *collector.Record, e collector.Exit) {
+	id := r.ID
+	f.lives[id] = append(f.lives[id], collector.Life{CollectorID: id, PID: r.PID, Host: r.Host, StartedAt: r.StartedAt, Exit: e})
+	delete(f.vitals, id)
+	r.LastExit = e
+	r.Restarts++
 }
 
 // Collector gives one record.

@@ -5,6 +5,12 @@ import _ "embed" // the statements, one a file, for people who read SQL
 var (
 	//go:embed queries/acquire_lease.sql
 	acquireLeaseSQL string
+	//go:embed queries/browse_collectors.sql
+	browseCollectorsSQL string
+	//go:embed queries/browse_gaps.sql
+	browseGapsSQL string
+	//go:embed queries/browse_series.sql
+	browseSeriesSQL string
 	//go:embed queries/confirm.sql
 	confirmSQL string
 	//go:embed queries/confirmed.sql
@@ -51,6 +57,8 @@ var (
 	selectLivesSQL string
 	//go:embed queries/select_series.sql
 	selectSeriesSQL string
+	//go:embed queries/stock.sql
+	stockSQL string
 	//go:embed queries/update_collector.sql
 	updateCollectorSQL string
 	//go:embed queries/upsert_candles.sql

@@ -7,6 +7,12 @@ var (
 	acquireLeaseSQL string
 	//go:embed queries/audited.sql
 	auditedSQL string
+	//go:embed queries/browse_collectors.sql
+	browseCollectorsSQL string
+	//go:embed queries/browse_gaps.sql
+	browseGapsSQL string
+	//go:embed queries/browse_series.sql
+	browseSeriesSQL string
 	//go:embed queries/confirm.sql
 	confirmSQL string
 	//go:embed queries/confirmed.sql
@@ -61,6 +67,8 @@ var (
 	selectSeriesSQL string
 	//go:embed queries/select_stored.sql
 	selectStoredSQL string
+	//go:embed queries/stock.sql
+	stockSQL string
 	//go:embed queries/update_candle.sql
 	updateCandleSQL string
 	//go:embed queries/update_collector.sql

@@ -26,7 +26,7 @@ type Database struct {
 func Run(t *testing.T, open func(t *testing.T) Database) {
 	for _, group := range [][]test{
 		migrationTests, registryTests, revisionTests, versionTests, lifeTests, leaseTests, leaseRaceTests,
-		candleTests, gapTests, dayTests, resumeTests, auditTests, concurrencyTests,
+		candleTests, gapTests, dayTests, resumeTests, auditTests, browseTests, stockTests, concurrencyTests,
 	} {
 		for _, one := range group {
 			t.Run(one.name, func(t *testing.T) {

@@ -1,0 +1,41 @@
+package supervise
+
+import (
+	"context"
+)
+
+// onRequest is why a process ended that somebody wanted started anew.
+const onRequest = "restarted on request"
+
+// restart asks the actor to end its process gracefully and to start another one at once, or, between
+// two lives, not to wait for the next one any longer. It returns when that one runs, or will not.
+func (x *actor) restart(ctx context.Context, pid int) reply {
+	request := stopRequest{pid: pid, reply: make(chan reply, 1)}
+	select {
+	case x.restarts <- request:
+	case <-x.ended:
+		return reply{Outcome: outcomeUnknown}
+	case <-ctx.Done():
+		return reply{Outcome: outcomeFailed, Failed: errClosing.Error()}
+	}
+	return <-request.reply // whoever takes a request answers it
+}
+
+// accept takes a restart, if this is the process that is meant. Its answer is owed until fulfilled.
+func (x *actor) accept(request stopRequest) bool {
+	if !x.row.Wanted || !mayStop(request.pid, x.row.PID, x.process != nil && x.process.Runs()) {
+		request.reply <- reply{Outcome: outcomeUnknown}
+		return false
+	}
+	x.pending = &request
+	return true
+}
+
+// fulfilled answers a restart under way, if there is one.
+func (x *actor) fulfilled(r reply) {
+	if x.pending == nil {
+		return
+	}
+	x.pending.reply <- r
+	x.pending = nil
+}
