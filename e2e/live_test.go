@@ -151,7 +151,7 @@ func TestTheStreamsClosedCandlesAreThoseOfTheCall(t *testing.T) {
 			})
 		}
 		more(whole, 70)
-		more(passing, 1)
+		eventually(t, "the second one has come as far", 40*time.Second, func() bool { n, _ := passing.seen(); return n >= 70 })
 		leave()
 		_, last := passing.seen()
 		status, _, text := call(t, "POST", server.url+"/api/collectors/restart", `{"id":1}`)

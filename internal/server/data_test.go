@@ -270,7 +270,7 @@ func (f *failing) Browse(ctx context.Context, q store.Browse) (store.Page, error
 		return store.Page{}, errors.New("the disk fell off")
 	}
 	p, err := f.Browser.Browse(ctx, q)
-	for len(p.Rows) > 0 && len(p.Rows) < maxRows {
+	for len(p.Rows) > 0 && len(p.Rows) < csvRows {
 		p.Rows = append(p.Rows, p.Rows...)
 	}
 	p.Next = []any{"more"}

@@ -8,6 +8,9 @@ import (
 	"strconv"
 )
 
+// csvRows is how many rows are read at once for CSV: each page may cost a sort of the whole table.
+const csvRows = 10_000
+
 // dataCSV streams the rows of a selection, a page in memory at a time. As with candles, a failure while
 // nothing has left the buffer is answered like any other; later it cuts the connection.
 func (s *Server) dataCSV(w http.ResponseWriter, r *http.Request, sel *rows) {
@@ -45,7 +48,7 @@ func (r *rows) write(ctx context.Context, out *csv.Writer) error {
 		return err
 	}
 	for left := r.limit; left > 0; {
-		page, err := r.next(ctx, min(left, maxRows))
+		page, err := r.next(ctx, min(left, csvRows))
 		if err != nil {
 			return err
 		}

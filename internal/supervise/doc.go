@@ -27,6 +27,7 @@
 //	its process died         wanted, error, with NextAttempt until the next life; then running
 //	exit code 75             the same, and NextAttempt is not before the time that it named
 //	it lives, does nothing   ended and started anew: stale.go says when
+//	asked to restart         ended and started anew at once: anew.go
 //	no room for it           wanted, error; the limit in LastError
 //	velador was stopped      wanted, stopped; the next start of velador resumes it
 //	died while nobody looked wanted, stopped (Fleet.Status saw it); resumed by the Fleet's review

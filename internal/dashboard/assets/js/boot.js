@@ -1,0 +1,17 @@
+// Runs before the first paint, so that neither the theme nor the language flickers. It is a file of
+// its own, and no module, because the page's policy allows no script inside the page.
+(() => {
+  const root = document.documentElement
+  const kept = (name) => {
+    try {
+      return localStorage.getItem(`velador.${name}`)
+    } catch {
+      return null // storage is switched off
+    }
+  }
+  const mode = kept('theme')
+  root.dataset.mode = mode === 'light' || mode === 'dark' ? mode : 'auto'
+  root.dataset.theme = root.dataset.mode !== 'auto' ? mode : matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light'
+  const spoken = kept('language') ?? navigator.languages.map((tag) => tag.slice(0, 2).toLowerCase()).find((tag) => tag === 'es' || tag === 'en')
+  root.lang = spoken === 'es' || spoken === 'en' ? spoken : 'en'
+})()
