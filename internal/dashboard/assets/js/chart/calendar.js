@@ -115,6 +115,11 @@ export function calendar({ t, format, href }) {
         attr(made.cells[made.focus], 'tabindex', '0')
         blocks.set(year, made)
         years.replaceChildren(...[...blocks.entries()].sort((a, b) => b[0] - a[0]).map(([, each]) => each.el))
+        // Where a year is wider than the page, its newest day is shown.
+        requestAnimationFrame(() => {
+          const scroll = made.el.lastElementChild
+          scroll.scrollLeft = made.cells[made.focus].offsetLeft - scroll.clientWidth * 0.8
+        })
       }
       for (const { cells, total } of blocks.values()) {
         let [present, expected] = [0, 0]

@@ -7,6 +7,7 @@ import { perFrame } from '../ticker.js'
 
 const near = 60 // bars from an edge at which more is loaded
 const listed = 20 // candles in the table
+const few = 150 // candles that are drawn over the whole width
 const said = 900 // ms that the crosshair rests until its candle is said
 
 const place = (s, page = 'market') => `/${page}/${encodeURIComponent(s.exchange)}/${encodeURIComponent(s.symbol)}/${s.timeframe}`
@@ -261,8 +262,9 @@ async function chartOf(root, ctx) {
   theme.on(() => { paint(); draw() }, signal)
   await loadGaps()
   draw()
-  if (Number.isNaN(wantedAt)) chart.timeScale().scrollToRealTime()
-  else show(wantedAt)
+  if (!Number.isNaN(wantedAt)) show(wantedAt)
+  else if (stretch.candles.length < few) chart.timeScale().fitContent()
+  else chart.timeScale().scrollToRealTime()
   text(state, t('market.connecting'))
 
   // From here on it lives.
