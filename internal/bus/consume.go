@@ -62,20 +62,33 @@ func (c *Conn) Consume(ctx context.Context) (*Consumer, error) {
 	return consumer, nil
 }
 
+// create takes up the consumer as it was left. What a writer had in hand when it died would come again
+// only when its time is over, behind what is newer, and an older form of a candle would win over its
+// correction. A consumer made anew begins with the oldest message that is not acknowledged.
 func (c *Consumer) create(ctx context.Context) error {
-	return c.conn.insist(ctx, func(ctx context.Context) (err error) {
-		c.pull, err = c.conn.js.CreateOrUpdateConsumer(ctx, streamCandles, jetstream.ConsumerConfig{
-			Durable:       writerName,
-			AckPolicy:     jetstream.AckExplicitPolicy,
-			AckWait:       writerAckWait,
-			MaxDeliver:    -1,
-			MaxAckPending: 50_000, // several times a batch: what a crashed writer held must not hold up the next one
-		})
+	return c.conn.insist(ctx, func(ctx context.Context) error {
+		err := c.open(ctx)
+		if err == nil && c.pull.CachedInfo().NumAckPending > 0 {
+			if err = c.conn.js.DeleteConsumer(ctx, streamCandles, writerName); err == nil || errors.Is(err, jetstream.ErrConsumerNotFound) {
+				err = c.open(ctx)
+			}
+		}
 		if err != nil {
 			return fmt.Errorf("take up the consumer %s: %w", writerName, err)
 		}
 		return nil
 	})
+}
+
+func (c *Consumer) open(ctx context.Context) (err error) {
+	c.pull, err = c.conn.js.CreateOrUpdateConsumer(ctx, streamCandles, jetstream.ConsumerConfig{
+		Durable:       writerName,
+		AckPolicy:     jetstream.AckExplicitPolicy,
+		AckWait:       writerAckWait,
+		MaxDeliver:    -1,
+		MaxAckPending: 50_000, // several times a batch: what a writer sets aside must not hold up the others
+	})
+	return err
 }
 
 // Fetch waits until there is a message and gives what there is, up to limit, in the order of the

@@ -39,11 +39,20 @@ type ServerConfig struct {
 	Logger *slog.Logger // nil: slog.Default()
 }
 
-// Server is an embedded NATS server with JetStream. It listens on the loopback address only.
+// Server is an embedded NATS server with JetStream. It listens on the loopback address only. When it
+// could not write its files, as on a full disk, it starts itself anew as soon as there is room (see
+// revive.go): of itself it would never write again.
 type Server struct {
-	nats *server.Server
-	file string
-	url  string
+	cfg     ServerConfig
+	file    string
+	trouble chan struct{} // gets a token when the server complains of its disk
+	stop    chan struct{} // closed by Shutdown
+	ended   chan struct{} // closed when keep has ended
+	once    sync.Once
+
+	mu   sync.Mutex
+	nats *server.Server // the one that runs, or ran last
+	at   address
 }
 
 // address is the content of FileName.
@@ -71,38 +80,70 @@ func StartServer(cfg ServerConfig) (*Server, error) {
 	if err != nil {
 		kept = address{User: "velador", Password: rand.Text()}
 	}
-	port := kept.port()
+	s := &Server{
+		cfg: cfg, file: file, at: kept,
+		trouble: make(chan struct{}, 1), stop: make(chan struct{}), ended: make(chan struct{}),
+	}
+	if err := s.launch(); err != nil {
+		return nil, err
+	}
+	go s.keep()
+	return s, nil
+}
+
+// launch starts the server at the port that was kept, or at another one, and tells clients where.
+func (s *Server) launch() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	port := s.at.port()
 	if port > 0 && !isFree(port) {
-		cfg.Logger.Warn("the bus's port is taken by another program; another one is used", "port", port)
+		s.cfg.Logger.Warn("the bus's port is taken by another program; another one is used", "port", port)
 		port = 0
 	}
-	nats, err := start(cfg, kept, port)
+	nats, err := s.start(port)
 	var taken *portError
 	if errors.As(err, &taken) { // somebody was quicker
-		nats, err = start(cfg, kept, 0)
+		nats, err = s.start(0)
 	}
 	if err != nil {
-		return nil, err
+		return err
 	}
-	kept.URL = "nats://" + nats.Addr().String()
-	s := &Server{nats: nats, file: file, url: kept.URL}
-	if err := writeAddress(file, kept); err != nil {
-		s.Shutdown()
-		return nil, err
+	s.nats, s.at.URL = nats, "nats://"+nats.Addr().String()
+	if err := writeAddress(s.file, s.at); err != nil {
+		halt(nats)
+		return err
 	}
-	return s, nil
+	return nil
 }
 
 // File is the path of the file that ClientConfig.File asks for.
 func (s *Server) File() string { return s.file }
 
 // URL is where the server listens, without credentials.
-func (s *Server) URL() string { return s.url }
+func (s *Server) URL() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.at.URL
+}
 
 // Shutdown stops the server and waits until its files are written and closed.
 func (s *Server) Shutdown() {
-	s.nats.Shutdown()
-	s.nats.WaitForShutdown()
+	s.once.Do(func() { close(s.stop) })
+	<-s.ended
+	halt(s.running())
+}
+
+// running gives the server that runs, or ran last.
+func (s *Server) running() *server.Server {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.nats
+}
+
+// halt stops a server and waits until its files are written and closed.
+func halt(nats *server.Server) {
+	nats.Shutdown()
+	nats.WaitForShutdown()
 }
 
 // portError: the server could not listen.
@@ -111,20 +152,21 @@ type portError struct{ text string }
 func (e *portError) Error() string { return e.text }
 
 // start runs a server on a port; 0 lets the kernel choose one.
-func start(cfg ServerConfig, a address, port int) (*server.Server, error) {
+func (s *Server) start(port int) (*server.Server, error) {
 	if port == 0 {
 		port = server.RANDOM_PORT
 	}
-	log := &serverLog{log: cfg.Logger, fatal: make(chan string, 1)}
+	dir := s.cfg.Dir
+	log := &serverLog{log: s.cfg.Logger, fatal: make(chan string, 1), trouble: s.trouble}
 	nats, err := server.NewServer(&server.Options{
 		ServerName: "velador",
 		Host:       "127.0.0.1",
 		Port:       port,
-		Username:   a.User,
-		Password:   a.Password,
+		Username:   s.at.User,
+		Password:   s.at.Password,
 		NoSigs:     true,
 		JetStream:  true,
-		StoreDir:   cfg.Dir,
+		StoreDir:   dir,
 		// The streams have bounds of their own (Provision). A bound of the server below what was
 		// reserved at an earlier start would refuse to recover them.
 		JetStreamMaxStore:      1 << 50,
@@ -139,26 +181,22 @@ func start(cfg ServerConfig, a address, port int) (*server.Server, error) {
 		return nil, fmt.Errorf("prepare the embedded bus: %w", err)
 	}
 	nats.SetLoggerV2(log, false, false, false)
-	stop := func() {
-		nats.Shutdown()
-		nats.WaitForShutdown()
-	}
 	nats.Start() // returns when the streams are recovered and the port is open, or after a fatal word
 	select {
 	case failure := <-log.fatal:
-		stop()
+		halt(nats)
 		if strings.Contains(failure, "listening on port") {
 			return nil, &portError{text: "start the embedded bus: " + failure}
 		}
-		return nil, damaged(cfg.Dir, failure)
+		return nil, damaged(dir, failure)
 	default:
 	}
 	if !nats.ReadyForConnections(startTimeout) {
-		stop()
+		halt(nats)
 		return nil, fmt.Errorf("the embedded bus was not ready within %s", startTimeout)
 	}
-	if err := checkRecovered(nats, cfg.Dir, log); err != nil {
-		stop()
+	if err := checkRecovered(nats, dir, log); err != nil {
+		halt(nats)
 		return nil, err
 	}
 	return nats, nil
@@ -265,8 +303,9 @@ func writeAddress(file string, a address) (err error) {
 // serverLog hands the server's words to slog. Notices are details of the embedded part, so they are
 // debug lines; what is fatal is reported by StartServer.
 type serverLog struct {
-	log   *slog.Logger
-	fatal chan string
+	log     *slog.Logger
+	fatal   chan string
+	trouble chan<- struct{} // gets a token for a complaint of the disk
 
 	mu   sync.Mutex
 	last string // the newest warning or error: the reason when a stream is not recovered
@@ -288,7 +327,15 @@ func (l *serverLog) Warnf(format string, v ...any) {
 func (l *serverLog) Errorf(format string, v ...any) {
 	text := fmt.Sprintf(format, v...)
 	l.keep(text)
-	l.log.Error("bus: " + text)
+	if !isOfDisk(text) {
+		l.log.Error("bus: " + text)
+		return
+	}
+	l.log.Debug("bus: " + text) // Server.keep tells it, once
+	select {
+	case l.trouble <- struct{}{}:
+	default:
+	}
 }
 
 func (l *serverLog) Fatalf(format string, v ...any) {

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -67,11 +68,31 @@ func (w *Writer) sift(batch []bus.Delivery) []bus.Delivery {
 	return good
 }
 
-// complain says once that the database does not take candles.
+// complain says once in the log that the database does not take candles, and in Stats why, as of now.
 func (w *Writer) complain(err error) {
+	reason := err.Error()
+	w.counters.failing.Store(&reason)
 	if !w.away {
 		w.away = true
 		w.Logger.Warn("the database does not take candles; they wait in the stream and are written when it is back", "error", err)
+	}
+}
+
+// errSlow is told of a write that is not over yet.
+var errSlow = errors.New("it has not answered yet")
+
+// tellWhenSlow complains when a write takes long. The returned function is called when it is over, and
+// returns when nothing more will be said.
+func (w *Writer) tellWhenSlow() (over func()) {
+	said := make(chan struct{})
+	timer := time.AfterFunc(w.patience, func() {
+		defer close(said)
+		w.complain(fmt.Errorf("%w, after %s", errSlow, w.patience))
+	})
+	return func() {
+		if !timer.Stop() {
+			<-said
+		}
 	}
 }
 

@@ -28,6 +28,9 @@ const (
 // asks for less than 30 s).
 const keepEvery = 10 * time.Second
 
+// slowAfter is how long a write may take before it is told: a database that hangs says nothing itself.
+const slowAfter = 10 * time.Second
+
 // databaseAgain is how the writer tries again while the database is away.
 var databaseAgain = backoff.Policy{First: 200 * time.Millisecond, Cap: 10 * time.Second, Jitter: 0.3}
 
@@ -55,6 +58,7 @@ type Writer struct {
 	entries  []store.Entry                  // memory used again from batch to batch
 	away     bool                           // the trouble with the database is in the log
 	pause    time.Duration                  // poisonPause, less in tests
+	patience time.Duration                  // slowAfter, less in tests
 	counters counters
 	waits    lag                   // from a message's arrival to its commit
 	fresh    lag                   // from a candle's close to its commit
@@ -134,6 +138,9 @@ func (w *Writer) Run(ctx context.Context) error {
 	w.consumer = consumer
 	if w.pause == 0 {
 		w.pause = poisonPause
+	}
+	if w.patience == 0 {
+		w.patience = slowAfter
 	}
 	defer w.keep()()
 	for {
@@ -215,10 +222,10 @@ func (w *Writer) commit(ctx context.Context, batch []bus.Delivery) error {
 		entries = append(entries, store.Entry{Series: batch[i].Series, Candle: batch[i].Candle, Gap: batch[i].Gap, Audit: batch[i].Audit})
 	}
 	w.entries = entries
+	inTime := w.tellWhenSlow()
 	written, err := w.Sink.Write(ctx, entries)
+	inTime()
 	if err != nil {
-		reason := err.Error()
-		w.counters.failing.Store(&reason)
 		w.counters.failures.Add(1)
 		return fmt.Errorf("write %d messages: %w", len(batch), err)
 	}

@@ -309,12 +309,12 @@ func TestWhileTheDatabaseIsAwayCandlesWaitAndItIsToldOnce(t *testing.T) {
 	for range 3 {
 		<-sink.refused
 	}
-	if n := sink.count(); n != 0 {
-		t.Errorf("%d candles were written", n)
+	if n := sink.count(); n != 0 || !strings.Contains(w.Stats().Failing, "away") {
+		t.Errorf("%d candles were written; failing: %q", n, w.Stats().Failing)
 	}
 	sink.setRefuse(nil)
 	drained(t, w)
-	if n := sink.count(); n != 50 {
+	if n := sink.count(); n != 50 || w.Stats().Failing != "" {
 		t.Errorf("%d candles were written, not 50", n)
 	}
 	if ill, well := b.log.count("the database does not take candles"), b.log.count("the database takes candles again"); ill != 1 || well != 1 {
@@ -424,8 +424,8 @@ func TestPoisonIsTakenOutAndHoldsNothingUp(t *testing.T) {
 				b.publish(t, n, n+1)
 			}
 			drained(t, w)
-			if n := w.Stats().Rejected; n != 3 {
-				t.Errorf("%d messages were rejected, not 3", n)
+			if got := w.Stats(); got.Rejected != 3 || got.Failing != "" {
+				t.Errorf("%d messages were rejected, not 3; failing: %q", got.Rejected, got.Failing)
 			}
 			for n := range 100 {
 				_, stored := sink.rows[testSeries][testCandle(n).OpenTime]
