@@ -9,6 +9,7 @@ package metrics
 import (
 	"compress/gzip"
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -64,6 +65,7 @@ type handler struct {
 	pages    sync.Pool     // of *Page
 	zips     sync.Pool     // of *gzip.Writer
 	failures atomic.Uint64 // scrapes for which the fleet could not be asked
+	failing  atomic.Bool   // the newest one was such, which the log tells
 }
 
 // Handler answers GET /metrics. When the fleet cannot be asked, the answer has all that is known
@@ -143,8 +145,13 @@ func (h *handler) fleet(ctx context.Context, page *Page) {
 	page.Gauge("fleet_up", "1 when the collectors could be asked how they are.").Sample(number(err == nil))
 	if err != nil {
 		h.failures.Add(1)
-		h.cfg.Logger.Warn("the collectors could not be asked for their figures", "error", err)
+		if !errors.Is(ctx.Err(), context.Canceled) && !h.failing.Swap(true) {
+			h.cfg.Logger.Warn("the collectors could not be asked for their figures", "error", err)
+		}
 		return
+	}
+	if h.failing.Swap(false) {
+		h.cfg.Logger.Info("the collectors can be asked for their figures again")
 	}
 	showFleet(page, list, time.Now())
 }

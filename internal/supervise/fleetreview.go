@@ -29,10 +29,18 @@ func (f *Fleet) Run(ctx context.Context) error {
 	ticker := time.NewTicker(f.cfg.ReviewEvery)
 	defer ticker.Stop()
 	last := &review{waiting: make(map[int64]time.Time)}
+	failing := false
 	for {
-		if err := f.review(ctx, last); err != nil && ctx.Err() == nil {
-			f.cfg.Logger.Warn("wanted collectors could not be compared with what is ordered; it is tried again", "in", f.cfg.ReviewEvery, "error", err)
+		err := f.review(ctx, last)
+		if err != nil {
 			last.seen = nil
+		}
+		if (err != nil) != failing && ctx.Err() == nil {
+			if failing = err != nil; failing {
+				f.cfg.Logger.Warn("wanted collectors could not be compared with what is ordered; it is tried again", "in", f.cfg.ReviewEvery, "error", err)
+			} else {
+				f.cfg.Logger.Info("wanted collectors are compared with what is ordered again")
+			}
 		}
 		select {
 		case <-ctx.Done():

@@ -51,6 +51,9 @@ func (a *Agent) reviewAll(ctx context.Context) {
 		err := a.review(ctx, false)
 		if err == nil {
 			reviewed = version
+			if failing {
+				a.log.Info("the agent compares what is wanted with what runs again")
+			}
 		} else if !failing && ctx.Err() == nil {
 			a.log.Warn("the agent cannot compare what is wanted with what runs; it tries again", "in", a.cfg.ReviewEvery, "error", err)
 		}
