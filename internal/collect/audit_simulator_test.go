@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"velador/internal/candle"
@@ -61,54 +62,56 @@ func (l *ledger) confirmed(symbol string) (r candle.Range) {
 // as the exchange has it.
 func TestHoursAreConfirmedAsTheExchangeHasThem(t *testing.T) {
 	t.Parallel()
-	const hour = 3_600_000
-	r := newRig(t, 3000, klineapi.Fault{Kind: klineapi.FrameStale, Rate: 0.1}, klineapi.Fault{Kind: klineapi.FrameDuplicate, Rate: 0.1},
-		klineapi.Fault{Kind: klineapi.FrameDrop, Rate: 0.05})
-	l := &ledger{kept: make(map[string]map[candle.Millis]candle.Candle), audits: make(map[string][]candle.Audit), more: make(chan struct{})}
-	c := collect.New(collect.Config{
-		Exchange: r.venue, Sink: l, Logger: slog.New(slog.NewTextHandler(&r.log, nil)),
-		Spec: collector.Spec{Exchange: binance.Name, Selector: strings.Join(symbols, ","), Timeframe: candle.Minute1},
-	})
-	ctx, stop := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- c.Run(ctx) }()
-	deadline := time.After(patience)
-	for done := false; !done; {
-		l.mu.Lock()
-		more := l.more
-		done = !slices.ContainsFunc(symbols, func(symbol string) bool { r := l.confirmed(symbol); return r.To-r.From < 3*hour })
-		l.mu.Unlock()
-		if done {
-			break
-		}
-		select {
-		case <-more:
-		case <-deadline:
-			t.Error("hours are not confirmed in time")
-			done = true
-		}
-	}
-	stop()
-	if err := <-ended; err != nil {
-		t.Error(err)
-	}
-	for _, symbol := range symbols {
-		confirmed := l.confirmed(symbol)
-		served := r.sim.Served(candle.Series{Symbol: symbol, Timeframe: candle.Minute1}, confirmed.From, confirmed.To)
-		for _, want := range served {
-			if got := l.kept[symbol][want.OpenTime]; got != want {
-				t.Errorf("%s %s is kept as %+v, the exchange has %+v", symbol, want.OpenTime, got, want)
+	synctest.Test(t, func(t *testing.T) {
+		const hour = 3_600_000
+		r := newRig(t, 3000, klineapi.Fault{Kind: klineapi.FrameStale, Rate: 0.1}, klineapi.Fault{Kind: klineapi.FrameDuplicate, Rate: 0.1},
+			klineapi.Fault{Kind: klineapi.FrameDrop, Rate: 0.05})
+		l := &ledger{kept: make(map[string]map[candle.Millis]candle.Candle), audits: make(map[string][]candle.Audit), more: make(chan struct{})}
+		c := collect.New(collect.Config{
+			Exchange: r.venue, Sink: l, Logger: slog.New(slog.NewTextHandler(&r.log, nil)),
+			Spec: collector.Spec{Exchange: binance.Name, Selector: strings.Join(symbols, ","), Timeframe: candle.Minute1},
+		})
+		ctx, stop := context.WithCancel(context.Background())
+		ended := make(chan error, 1)
+		go func() { ended <- c.Run(ctx) }()
+		deadline := time.After(patience)
+		for done := false; !done; {
+			l.mu.Lock()
+			more := l.more
+			done = !slices.ContainsFunc(symbols, func(symbol string) bool { r := l.confirmed(symbol); return r.To-r.From < 3*hour })
+			l.mu.Unlock()
+			if done {
+				break
+			}
+			select {
+			case <-more:
+			case <-deadline:
+				t.Error("hours are not confirmed in time")
+				done = true
 			}
 		}
-		rows := 0
-		for _, a := range l.audits[symbol] {
-			rows += a.Rows
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
 		}
-		if rows != len(served) {
-			t.Errorf("%s: the audits know %d candles, the exchange has %d", symbol, rows, len(served))
+		for _, symbol := range symbols {
+			confirmed := l.confirmed(symbol)
+			served := r.sim.Served(candle.Series{Symbol: symbol, Timeframe: candle.Minute1}, confirmed.From, confirmed.To)
+			for _, want := range served {
+				if got := l.kept[symbol][want.OpenTime]; got != want {
+					t.Errorf("%s %s is kept as %+v, the exchange has %+v", symbol, want.OpenTime, got, want)
+				}
+			}
+			rows := 0
+			for _, a := range l.audits[symbol] {
+				rows += a.Rows
+			}
+			if rows != len(served) {
+				t.Errorf("%s: the audits know %d candles, the exchange has %d", symbol, rows, len(served))
+			}
 		}
-	}
-	if n := r.sim.API().Counters(); n.OverLimit != 0 || n.Status429 != 0 {
-		t.Errorf("the exchange's limits were broken: %+v", n)
-	}
+		if n := r.sim.API().Counters(); n.OverLimit != 0 || n.Status429 != 0 {
+			t.Errorf("the exchange's limits were broken: %+v", n)
+		}
+	})
 }

@@ -5,11 +5,11 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"velador/internal/candle"
@@ -20,7 +20,8 @@ import (
 	"velador/internal/simulate"
 )
 
-// rig is a collector on the real adapter, on real sockets, on a simulated exchange that runs fast.
+// rig is collectors on the real adapter and a simulated exchange that runs fast, with pipes for a network
+// and a bubble's time: what takes minutes takes none, on a busy machine too.
 type rig struct {
 	t     *testing.T
 	sim   *simulate.Simulator
@@ -29,10 +30,10 @@ type rig struct {
 	sinks []*sink
 }
 
-const patience = 30 * time.Second // of a test that waits for what must come
+const patience = 10 * time.Minute // of a test that waits for what must come
 
-// At fast a minute takes a fifth of a second; at slow two seconds, so that a busy machine is not taken
-// for a closing frame that is ten seconds late.
+// At fast a minute takes a fifth of a second. At slow it takes two, so that what is waited for in our own
+// time, as between two attempts to connect, is not long in the exchange's.
 const (
 	fast = 300
 	slow = 30
@@ -45,7 +46,7 @@ func newRig(t *testing.T, speed float64, faults ...klineapi.Fault) *rig {
 	r := &rig{t: t}
 	profile := klineapi.DefaultProfile()
 	profile.PingInterval, profile.PongDeadline = klineapi.Duration(300*time.Millisecond), klineapi.Duration(2*time.Second)
-	sim, err := simulate.New(simulate.Options{Symbols: symbols, Speed: speed, Seed: 7, Profile: profile})
+	sim, err := simulate.New(simulate.Options{Symbols: symbols, Speed: speed, Seed: 7, Profile: profile, From: candle.MillisOf(time.Date(2026, time.November, 24, 10, 0, 17, 0, time.UTC))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,16 +54,14 @@ func newRig(t *testing.T, speed float64, faults ...klineapi.Fault) *rig {
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() { _ = sim.Run(ctx); close(ended) }()
-	server := httptest.NewServer(sim.Handler())
+	client := serve(t, sim.Handler())
 	r.venue = binance.New(binance.Config{
-		RESTURL: server.URL, WSURL: "ws" + strings.TrimPrefix(server.URL, "http"), Logger: slog.New(slog.NewTextHandler(&r.log, nil)),
+		HTTPClient: client, RESTURL: "http://venue", WSURL: "ws://venue", Logger: slog.New(slog.NewTextHandler(&r.log, nil)),
 		Silence: 1200 * time.Millisecond, MessageTimeout: 400 * time.Millisecond,
 	})
 	t.Cleanup(func() {
-		r.venue.CloseIdle()
 		stop()
 		<-ended
-		server.Close()
 	})
 	r.fault(faults...)
 	t.Cleanup(func() {
@@ -195,12 +194,6 @@ func (r *rig) klines() (n int64) {
 // A connection fails in a way that TCP does not tell, or tells too much; the next one is well.
 func TestAilingConnectionsAreReplacedAndNothingIsMissed(t *testing.T) {
 	t.Parallel()
-	type ailment struct {
-		kind klineapi.FaultKind
-		says string
-		rig  *rig
-	}
-	var kinds []ailment
 	for _, c := range []struct {
 		fault klineapi.Fault
 		says  string // in the log
@@ -212,112 +205,122 @@ func TestAilingConnectionsAreReplacedAndNothingIsMissed(t *testing.T) {
 		{klineapi.Fault{Kind: klineapi.ConnNoData, Count: 1}, "the stream says nothing of a symbol that trades"},
 		{klineapi.Fault{Kind: klineapi.SubscribeSilent, Symbol: "SOLUSDT", Count: 1}, "the stream says nothing of a symbol that trades"},
 	} {
-		kinds = append(kinds, ailment{c.fault.Kind, c.says, newRig(t, fast, c.fault)})
-	}
-	for _, a := range kinds {
-		a.rig.collect()
-	}
-	for _, a := range kinds {
-		s := a.rig.sinks[0]
-		s.wait(t, "another connection after "+string(a.kind), func() bool { return a.rig.sim.API().Counters().Upgrades >= 2 })
-		a.rig.until(4)
-		if n := a.rig.sim.API().Counters().Upgrades; n != 2 {
-			t.Errorf("%s: %d connections", a.kind, n)
-		}
-		if !strings.Contains(a.rig.log.String(), a.says) {
-			t.Errorf("%s: the log does not say %q but\n%s", a.kind, a.says, a.rig.log.String())
-		}
+		t.Run(string(c.fault.Kind), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, fast, c.fault)
+				s := r.collect()
+				s.wait(t, "another connection", func() bool { return r.sim.API().Counters().Upgrades >= 2 })
+				r.until(4)
+				if n := r.sim.API().Counters().Upgrades; n != 2 {
+					t.Errorf("%d connections", n)
+				}
+				if !strings.Contains(r.log.String(), c.says) {
+					t.Errorf("the log does not say %q", c.says)
+				}
+			})
+		})
 	}
 }
 
 func TestSymbolThatNoConnectionBringsIsFetchedAndNotConnectedForAgainAndAgain(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, fast, klineapi.Fault{Kind: klineapi.StreamSilence, Symbol: "SOLUSDT"})
-	r.collect()
-	r.until(7)
-	if n := r.sim.API().Counters().Upgrades; n != 2 {
-		t.Errorf("%d connections", n)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, fast, klineapi.Fault{Kind: klineapi.StreamSilence, Symbol: "SOLUSDT"})
+		r.collect()
+		r.until(7)
+		if n := r.sim.API().Counters().Upgrades; n != 2 {
+			t.Errorf("%d connections", n)
+		}
+	})
 }
 
 func TestFloodIsTakenAsItIs(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, fast, klineapi.Fault{Kind: klineapi.FrameFlood})
-	s := r.collect()
-	r.until(4)
-	if n := r.sim.API().Counters().Upgrades; n != 1 || s.collector.Snapshot().Messages < 1000 {
-		t.Errorf("%d connections, %d frames", n, s.collector.Snapshot().Messages)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, fast, klineapi.Fault{Kind: klineapi.FrameFlood})
+		s := r.collect()
+		r.until(4)
+		if n := r.sim.API().Counters().Upgrades; n != 1 || s.collector.Snapshot().Messages < 1000 {
+			t.Errorf("%d connections, %d frames", n, s.collector.Snapshot().Messages)
+		}
+	})
 }
 
 func TestAnnouncedShutdownOfSeveralCollectorsNeedsNoHistory(t *testing.T) {
 	t.Parallel()
-	const many, refusals = 5, 8
-	smooth, rough := newRig(t, slow), newRig(t, slow)
-	both := []*rig{smooth, rough}
-	for range many {
-		smooth.collect()
-		rough.collect()
-	}
-	asked := make(map[*rig]int64)
-	for _, r := range both {
-		r.until(1)
-		asked[r] = r.klines()
-	}
-	// Of one exchange the new connections fail a few times, and take their time.
-	rough.fault(klineapi.Fault{Kind: klineapi.HandshakeRefused, Count: refusals},
-		klineapi.Fault{Kind: klineapi.HandshakeSlow, Count: 2, Delay: klineapi.Duration(300 * time.Millisecond)})
-	for _, r := range both {
-		if told := r.sim.API().AnnounceShutdown(20 * time.Second); told != many {
-			t.Fatalf("%d connections were told", told)
+	synctest.Test(t, func(t *testing.T) {
+		const many, refusals = 5, 8
+		smooth, rough := newRig(t, slow), newRig(t, slow)
+		both := []*rig{smooth, rough}
+		for range many {
+			smooth.collect()
+			rough.collect()
 		}
-	}
-	for r, want := range map[*rig]int64{smooth: 2 * many, rough: 2*many + refusals} {
-		for _, s := range r.sinks {
-			s.wait(t, "another connection", func() bool { return s.collector.Snapshot().Reconnects > 0 })
+		asked := make(map[*rig]int64)
+		for _, r := range both {
+			r.until(1)
+			asked[r] = r.klines()
 		}
-		r.until(2)
-		if n := r.klines() - asked[r]; n != 0 {
-			t.Errorf("history was asked %d times", n)
+		// Of one exchange the new connections fail a few times, and take their time.
+		rough.fault(klineapi.Fault{Kind: klineapi.HandshakeRefused, Count: refusals},
+			klineapi.Fault{Kind: klineapi.HandshakeSlow, Count: 2, Delay: klineapi.Duration(300 * time.Millisecond)})
+		for _, r := range both {
+			if told := r.sim.API().AnnounceShutdown(20 * time.Second); told != many {
+				t.Fatalf("%d connections were told", told)
+			}
 		}
-		if n := r.sim.API().Counters().Upgrades; n != want {
-			t.Errorf("%d connections were tried, not %d", n, want)
+		for r, want := range map[*rig]int64{smooth: 2 * many, rough: 2*many + refusals} {
+			for _, s := range r.sinks {
+				s.wait(t, "another connection", func() bool { return s.collector.Snapshot().Reconnects > 0 })
+			}
+			r.until(2)
+			if n := r.klines() - asked[r]; n != 0 {
+				t.Errorf("history was asked %d times", n)
+			}
+			if n := r.sim.API().Counters().Upgrades; n != want {
+				t.Errorf("%d connections were tried, not %d", n, want)
+			}
 		}
-	}
+	})
 }
 
 func TestShutdownWithoutNoticeCostsHistoryButNoCandle(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, fast)
-	r.collect()
-	r.until(1)
-	for range 2 {
-		r.sim.API().AnnounceShutdown(0)
-		r.until(2)
-	}
-	if n := r.sim.API().Counters().Upgrades; n < 3 || n > 6 {
-		t.Errorf("%d connections", n)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, fast)
+		r.collect()
+		r.until(1)
+		for range 2 {
+			r.sim.API().AnnounceShutdown(0)
+			r.until(2)
+		}
+		if n := r.sim.API().Counters().Upgrades; n < 3 || n > 6 {
+			t.Errorf("%d connections", n)
+		}
+	})
 }
 
 func TestBanAtTheDoorIsKeptToTheEnd(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, fast)
-	s := r.collect()
-	r.until(1)
-	const length = 2 * time.Second
-	r.fault(klineapi.Fault{Kind: klineapi.HandshakeRefused, Status: 418, RetryAfter: klineapi.Duration(length), Count: 1})
-	before, begun := r.sim.API().Counters(), time.Now()
-	r.sim.API().CutConnections(true)
-	r.until(3)
-	if took := time.Since(begun); took < length {
-		t.Errorf("candles came again after %s", took)
-	}
-	after := r.sim.API().Counters()
-	if n := after.Upgrades - before.Upgrades; n != 2 {
-		t.Errorf("%d handshakes: one that was refused, and one after the ban", n)
-	}
-	if s.collector.Snapshot().Failures > 3 {
-		t.Errorf("history was asked in vain %d times", s.collector.Snapshot().Failures)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, fast)
+		s := r.collect()
+		r.until(1)
+		const length = 2 * time.Second
+		r.fault(klineapi.Fault{Kind: klineapi.HandshakeRefused, Status: 418, RetryAfter: klineapi.Duration(length), Count: 1})
+		before, begun := r.sim.API().Counters(), time.Now()
+		r.sim.API().CutConnections(true)
+		r.until(3)
+		if took := time.Since(begun); took < length {
+			t.Errorf("candles came again after %s", took)
+		}
+		after := r.sim.API().Counters()
+		if n := after.Upgrades - before.Upgrades; n != 2 {
+			t.Errorf("%d handshakes: one that was refused, and one after the ban", n)
+		}
+		if s.collector.Snapshot().Failures > 3 {
+			t.Errorf("history was asked in vain %d times", s.collector.Snapshot().Failures)
+		}
+	})
 }

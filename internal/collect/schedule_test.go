@@ -38,6 +38,7 @@ func TestAnyScheduleOfFaultsBringsHomeWhatTheMarketHas(t *testing.T) {
 	}
 	for _, seed := range seeds {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
 			synctest.Test(t, func(t *testing.T) { playSchedule(t, seed) })
 			if t.Failed() {
 				t.Logf("repeat it with VELADOR_SEED=%d", seed)
