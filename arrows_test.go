@@ -16,7 +16,7 @@ import (
 // floors is the drawing of the house: each package's floor, from the ground up. A package may
 // import what stands below its floor; to add a package is to place it here.
 var floors = [][]string{
-	{"api", "internal/problem", "internal/logfile", "internal/candle", "internal/proc", "internal/backoff"},
+	{"api", "internal/problem", "internal/access", "internal/logfile", "internal/candle", "internal/proc", "internal/backoff"},
 	{"internal/collector"},
 	{"internal/exchange", "internal/store", "internal/bus", "internal/klineapi"},
 	{"internal/exchange/binance", "internal/store/postgres", "internal/store/sqlite", "internal/collect", "internal/supervise", "internal/ingest", "internal/simulate", "internal/verify", "internal/dashboard", "client"},

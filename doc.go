@@ -11,7 +11,7 @@
 //	dashboard                                              the pages, embedded; imports nothing of ours
 //	exchange  store  bus  klineapi                         the contracts
 //	collector                                              what a collector is
-//	problem  candle  proc  backoff  logfile  api           the vocabulary
+//	problem  candle  proc  backoff  logfile  access  api   the vocabulary
 //
 // The walk of a candle: exchange/binance/decode.go, collect/splice.go, bus/publish.go,
 // ingest/writer.go, store/postgres — five rooms, each entered once.

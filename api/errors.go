@@ -47,6 +47,9 @@ const (
 	CodeShuttingDown         = "shutting_down"          //
 	CodeNotReady             = "not_ready"              // checks
 	CodeStopAllFailed        = "stop_all_failed"        // stopped, failed: see StopAllAnswer
+	CodeReadOnly             = "read_only"              // token
+	CodeTooManyRequests      = "too_many_requests"      // seconds
+	CodeHostNotAllowed       = "host_not_allowed"       // host
 	CodeVerifying            = "verifying"              // symbol, timeframe, exchange
 	CodeTooManyVerifications = "too_many_verifications" // max
 	CodeSeriesNotFound       = "series_not_found"       // symbol, timeframe, exchange

@@ -25,3 +25,10 @@ type SymbolsAnswer struct {
 	Symbols  []string `json:"symbols" nullable:"false" doc:"Those that begin with what was searched for, then those that contain it, each by name; never null." example:"[\"ETHUSDT\"]"`
 	Total    int      `json:"total" doc:"How many there are, of which the answer holds the first." example:"12"`
 }
+
+// Session is the data of the event named session, the first of GET /api/events: what this client may do.
+type Session struct {
+	Name     string `json:"name" doc:"Of the token; local where the server wants none." example:"ops"`
+	Access   string `json:"access" enum:"full,read" example:"full"`
+	SignedIn bool   `json:"signedIn" doc:"It has a browser's session, which POST /logout ends." example:"false"`
+}

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"fmt"
-	"io"
 	"slices"
 	"time"
 
@@ -29,7 +28,7 @@ func (p *program) candlesCommand() *cobra.Command {
   velador candles ETHUSDT 1m --from 2026-11-23 --to 2026-11-24 --csv > eth.csv
   velador candles BTCUSDT 1h --limit 5 --json`,
 		Args:              cobra.ExactArgs(2),
-		ValidArgsFunction: completeTimeframes,
+		ValidArgsFunction: p.completeSeries(&remote, &query.Exchange),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var err error
 			query.Symbol, query.Timeframe = args[0], args[1]
@@ -47,15 +46,7 @@ func (p *program) candlesCommand() *cobra.Command {
 				return err
 			}
 			if asCSV {
-				rows, err := c.CandlesCSV(cmd.Context(), query)
-				if err != nil {
-					return remote.remote(err)
-				}
-				defer rows.Close()
-				if _, err := io.Copy(p.stdout, rows); err != nil {
-					return fmt.Errorf("the candles ended midway, what was printed is not the whole: %w", err)
-				}
-				return nil
+				return p.exportCSV(cmd.Context(), c, &remote, query)
 			}
 			newest := query.From.IsZero() && query.To.IsZero()
 			if newest {
@@ -91,6 +82,7 @@ func (p *program) candlesCommand() *cobra.Command {
 	remote.register(cmd.Flags())
 	flags := cmd.Flags()
 	flags.StringVar(&query.Exchange, "exchange", "", "exchange that the candles are from (default binance)")
+	completeExchange(cmd)
 	flags.StringVar(&from, "from", "", "first open time, included: epoch milliseconds, RFC 3339 or a UTC date")
 	flags.StringVar(&to, "to", "", "last open time, included")
 	flags.IntVar(&query.Limit, "limit", 0, "at most so many")

@@ -123,10 +123,16 @@ working directory; "velador help COMMAND" shows each with its variable and its d
   velador start ETHUSDT 1m           collect a market
   velador status                     list what is being collected
   velador candles ETHUSDT 1m --csv   read what was collected`,
-		Version:           version(),
-		SilenceUsage:      true,
-		SilenceErrors:     true,
-		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return p.fillFlags(cmd) },
+		Version:       version(),
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			// cobra looks at these after this, and calls a breach a failure like any other.
+			if err := errors.Join(cmd.ValidateRequiredFlags(), cmd.ValidateFlagGroups()); err != nil {
+				return usagef("%w (see %s --help)", err, cmd.CommandPath())
+			}
+			return p.fillFlags(cmd)
+		},
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usagef("%w (see %s --help)", err, cmd.CommandPath())
@@ -142,8 +148,8 @@ working directory; "velador help COMMAND" shows each with its variable and its d
 		cmd   *cobra.Command
 	}{
 		{"run", p.serveCommand()}, {"run", p.demoCommand()}, {"run", p.simulateCommand()}, {"run", p.collectCommand()},
-		{"use", p.startCommand()}, {"use", p.stopCommand()}, {"use", p.restartCommand()}, {"use", p.statusCommand()}, {"use", p.historyCommand()}, {"use", p.logsCommand()}, {"use", p.candlesCommand()}, {"use", p.coverageCommand()}, {"use", p.verifyCommand()},
-		{"look", p.dbCommand()},
+		{"use", p.startCommand()}, {"use", p.stopCommand()}, {"use", p.restartCommand()}, {"use", p.statusCommand()}, {"use", p.topCommand()}, {"use", p.historyCommand()}, {"use", p.logsCommand()}, {"use", p.candlesCommand()}, {"use", p.coverageCommand()}, {"use", p.verifyCommand()},
+		{"look", p.dbCommand()}, {"look", p.doctorCommand()}, {"look", p.healthCommand()},
 	} {
 		c.cmd.GroupID = c.group
 		root.AddCommand(c.cmd)

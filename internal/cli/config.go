@@ -1,16 +1,13 @@
 package cli
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"log/slog"
-	"net"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"github.com/joho/godotenv"
@@ -150,60 +147,6 @@ func (p *program) defaultDataDir() string {
 		return filepath.Join(home, ".local", "share", "velador")
 	}
 	return "velador-data"
-}
-
-// listenFlags say where the server listens.
-type listenFlags struct {
-	host  string
-	port  int
-	token string
-}
-
-func (f *listenFlags) register(flags *pflag.FlagSet) {
-	flags.StringVar(&f.host, "host", "127.0.0.1", "address to listen on; beyond loopback a token is required")
-	fromEnv(flags, "host", "HOST")
-	flags.IntVar(&f.port, "port", 3000, "port to listen on, 0 for any that is free")
-	fromEnv(flags, "port", "PORT")
-	flags.StringVar(&f.token, "token", "", "bearer token that clients must send; prefer the variable to the flag")
-	fromEnv(flags, "token", "VELADOR_TOKEN")
-}
-
-// minTokenLen keeps a token from being guessed.
-const minTokenLen = 16
-
-func (f *listenFlags) listen(ctx context.Context) (net.Listener, error) {
-	if f.port < 0 || f.port > 65535 {
-		return nil, usagef("port %d does not exist: use one from 1 to 65535", f.port)
-	}
-	if f.token != "" && len(f.token) < minTokenLen {
-		return nil, usagef("the token has %d characters: use at least %d, for example from \"openssl rand -hex 24\"", len(f.token), minTokenLen)
-	}
-	if f.token == "" && !isLoopback(f.host) {
-		return nil, usagef("listening on %s would let everybody who reaches this machine start and stop collectors: set VELADOR_TOKEN to a long random text, or listen on 127.0.0.1", f.host)
-	}
-	address := net.JoinHostPort(f.host, strconv.Itoa(f.port))
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
-	if err != nil {
-		return nil, usagef("cannot listen on %s: %w; is it taken? --port or PORT chooses another one", address, cause(err))
-	}
-	return listener, nil
-}
-
-func isLoopback(host string) bool {
-	if host == "localhost" {
-		return true
-	}
-	ip := net.ParseIP(host)
-	return ip != nil && ip.IsLoopback()
-}
-
-// cause strips the operation that our own sentence names already.
-func cause(err error) error {
-	var op *net.OpError
-	if errors.As(err, &op) && op.Err != nil {
-		return op.Err
-	}
-	return err
 }
 
 // exchangeFlags say where the exchanges are.

@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -78,11 +80,11 @@ func TestListeningBeyondLoopbackNeedsAToken(t *testing.T) {
 		{listenFlags{host: "127.0.0.1", token: "short"}, "at least"},
 		{listenFlags{host: "127.0.0.1", port: 70000}, "70000"},
 	} {
-		if l, err := c.listen(t.Context()); err == nil || exitCode(err) != ExitUsage || !strings.Contains(err.Error(), c.mentions) {
+		if l, err := listenAs(t, &c.listenFlags); err == nil || exitCode(err) != ExitUsage || !strings.Contains(err.Error(), c.mentions) {
 			t.Errorf("%+v: %v, %v", c.listenFlags, l, err)
 		}
 	}
-	l, err := (&listenFlags{host: "127.0.0.1"}).listen(t.Context())
+	l, err := listenAs(t, &listenFlags{host: "127.0.0.1"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,4 +118,16 @@ func TestDataDirectoryInUseIsRefused(t *testing.T) {
 	if _, err := openDataDir(filepath.Join(file, "data")); err == nil || exitCode(err) != ExitUsage {
 		t.Errorf("below a file: %v", err)
 	}
+}
+
+// listenAs listens as serve does.
+func listenAs(t *testing.T, f *listenFlags) (net.Listener, error) {
+	t.Helper()
+	logger := slog.New(slog.DiscardHandler)
+	keys, err := f.keys(logger)
+	if err != nil {
+		return nil, err
+	}
+	ln, _, err := f.listen(t.Context(), keys, logger)
+	return ln, err
 }

@@ -34,7 +34,7 @@ Colours mark the days in a terminal, beside the characters, unless NO_COLOR is s
   velador coverage BTCUSDT 1h --from 2026-01-01 --to 2026-06-30
   velador coverage ETHUSDT 1m --json | jq '.days[] | select(.open > 0)'`,
 		Args:              cobra.ExactArgs(2),
-		ValidArgsFunction: completeTimeframes,
+		ValidArgsFunction: p.completeSeries(&remote, &series.Exchange),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var err error
 			series.Symbol, series.Timeframe = args[0], args[1]
@@ -85,6 +85,7 @@ Colours mark the days in a terminal, beside the characters, unless NO_COLOR is s
 	remote.register(cmd.Flags())
 	flags := cmd.Flags()
 	flags.StringVar(&series.Exchange, "exchange", "", "exchange that the candles are from (default binance)")
+	completeExchange(cmd)
 	flags.StringVar(&from, "from", "", "first open time, included: epoch milliseconds, RFC 3339 or a UTC date")
 	flags.StringVar(&to, "to", "", "last open time, included; a date means all of its day")
 	flags.StringVar(&month, "month", "", "one month, such as 2026-11, instead of --from and --to")

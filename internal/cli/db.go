@@ -112,11 +112,31 @@ func (p *program) dbMigrateCommand(use string) *cobra.Command {
 	})
 }
 
+// migrationStep is a step of the schema as "db status --json" prints it.
+type migrationStep struct {
+	Version int64      `json:"version"`
+	Name    string     `json:"name"`
+	Applied *time.Time `json:"applied"` // null while it is pending
+}
+
 func (p *program) dbStatusCommand() *cobra.Command {
-	return p.dbRun("status", "list the steps of the schema", dbTimeout, func(ctx context.Context, _ *databaseFlags, db store.Store) error {
+	var asJSON bool
+	cmd := p.dbRun("status", "list the steps of the schema", dbTimeout, func(ctx context.Context, _ *databaseFlags, db store.Store) error {
 		all, err := db.Migrations(ctx)
 		if err != nil {
 			return err
+		}
+		if asJSON {
+			steps := make([]migrationStep, 0, len(all))
+			for _, m := range all {
+				step := migrationStep{Version: m.Version, Name: m.Name}
+				if !m.Applied.IsZero() {
+					at := m.Applied.UTC()
+					step.Applied = &at
+				}
+				steps = append(steps, step)
+			}
+			return p.printJSON(map[string]any{"migrations": steps})
 		}
 		t := table.NewWriter()
 		t.SetStyle(plainTable)
@@ -131,6 +151,8 @@ func (p *program) dbStatusCommand() *cobra.Command {
 		_, err = fmt.Fprintln(p.stdout, t.Render())
 		return err
 	})
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
 }
 
 func (p *program) dbPingCommand() *cobra.Command {

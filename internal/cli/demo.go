@@ -132,17 +132,17 @@ func (d *demo) run(ctx context.Context, options simulate.Options, port int) (err
 	if port == 0 {
 		listen.port = 3000
 	}
-	ln, err := listen.listen(ctx)
+	ln, err := listen.open(ctx)
 	if err != nil && port == 0 {
 		listen.port = 0
-		ln, err = listen.listen(ctx)
+		ln, err = listen.open(ctx)
 	}
 	if err != nil {
 		return errors.Join(err, exchangeListener.Close())
 	}
 	s := &service{
 		database: databaseFlags{dataDir: d.dir}, exchanges: exchangeFlags{binanceREST: rest, binanceWS: ws}, environ: d.program.env.process, logger: d.logger,
-		care: defaultCare(),
+		care: defaultCare(), hosts: listen.hosts(),
 	}
 	base := "http://" + ln.Addr().String()
 	var verdict, failure error

@@ -27,7 +27,8 @@ func (p *program) historyCommand() *cobra.Command {
 		Long:  `List the lives of a collector's process that have ended, newest first: when, how long, and how each ended.`,
 		Example: `  velador history 7
   velador history 7 --limit 100 --json`,
-		Args: cobra.ExactArgs(1),
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: p.completeIDs(&remote),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id, err := strconv.ParseInt(args[0], 10, 64)
 			if err != nil || id < 1 {

@@ -70,6 +70,7 @@ func (p *program) logsCommand() *cobra.Command {
 	}
 	remote.register(cmd.Flags())
 	ref.register(cmd.Flags())
+	p.completeIDFlag(cmd, &remote)
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on printing as the collector goes on")
 	cmd.Flags().IntVar(&tail, "tail", 50, "how many of the newest lines to begin with")
 	return cmd

@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,35 +11,65 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+	"golang.org/x/term"
 
 	"velador/api"
 	"velador/client"
-	"velador/internal/candle"
 )
 
 // remoteFlags say which server a command speaks to.
-type remoteFlags struct{ server, token string }
+type remoteFlags struct{ server, token, caFile string }
 
 func (f *remoteFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.server, "server", client.DefaultURL, "address of the server")
 	fromEnv(flags, "server", "VELADOR_SERVER")
 	flags.StringVar(&f.token, "token", "", "bearer token, where the server wants one; prefer the variable to the flag")
 	fromEnv(flags, "token", "VELADOR_TOKEN")
+	flags.StringVar(&f.caFile, "ca-file", "", "file with certificates, in PEM, that the server's is believed by, beside the system's")
+	fromEnv(flags, "ca-file", "VELADOR_CA_FILE")
 }
 
 // client speaks the language of the terminal where velador does, else English.
 func (f *remoteFlags) client(p *program) (*client.Client, error) {
 	options := []client.Option{client.WithLanguage(p.language())}
+	transport := http.DefaultTransport
+	if f.caFile != "" {
+		roots, err := f.roots()
+		if err != nil {
+			return nil, err
+		}
+		own := http.DefaultTransport.(*http.Transport).Clone()
+		own.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+		transport = own
+	}
 	if f.token != "" {
-		options = append(options, client.WithHTTPClient(&http.Client{Transport: bearer{f.token, http.DefaultTransport}}))
+		transport = bearer{f.token, transport}
+	}
+	if transport != http.DefaultTransport {
+		options = append(options, client.WithHTTPClient(&http.Client{Transport: transport}))
 	}
 	c, err := client.New(f.server, options...)
 	if err != nil {
 		return nil, usageError{err}
 	}
 	return c, nil
+}
+
+// roots are the certificates by which a server's is believed.
+func (f *remoteFlags) roots() (*x509.CertPool, error) {
+	text, err := os.ReadFile(f.caFile)
+	if err != nil {
+		return nil, usagef("the certificates cannot be read: %w; --ca-file or VELADOR_CA_FILE names the file", err)
+	}
+	roots, err := x509.SystemCertPool()
+	if err != nil {
+		roots = x509.NewCertPool()
+	}
+	if !roots.AppendCertsFromPEM(text) {
+		return nil, usagef("%s holds no certificate in PEM", f.caFile)
+	}
+	return roots, nil
 }
 
 // bearer sends a token with every request.
@@ -120,46 +152,8 @@ func (f *refFlags) parse(args []string) (api.StopRequest, error) {
 	return api.StopRequest{PID: pid}, nil
 }
 
-// completeTimeframes completes the second argument of commands that take SYMBOL TIMEFRAME.
-func completeTimeframes(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	if len(args) != 1 {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	var names []string
-	for _, tf := range candle.Timeframes() {
-		names = append(names, tf.String())
-	}
-	return names, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
-}
-
-// completePIDs completes the PIDs of running collectors.
-func (p *program) completePIDs(remote *remoteFlags) cobra.CompletionFunc {
-	return func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-		if len(args) != 0 || p.fillFlags(cmd) != nil {
-			return nil, cobra.ShellCompDirectiveNoFileComp
-		}
-		c, err := remote.client(p)
-		if err != nil {
-			return nil, cobra.ShellCompDirectiveError
-		}
-		running, err := c.Status(cmd.Context())
-		if err != nil {
-			return nil, cobra.ShellCompDirectiveError
-		}
-		var pids []string
-		for _, r := range running {
-			pids = append(pids, fmt.Sprintf("%d\t%s %s", r.PID, r.Symbol, r.Timeframe))
-		}
-		return pids, cobra.ShellCompDirectiveNoFileComp
-	}
-}
-
 // isTerminal tells whether a stream is a terminal that a person looks at.
 func isTerminal(stream any) bool {
 	file, ok := stream.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := file.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+	return ok && term.IsTerminal(int(file.Fd()))
 }

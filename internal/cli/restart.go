@@ -46,6 +46,7 @@ answers when the new process runs.`,
 	}
 	remote.register(cmd.Flags())
 	ref.register(cmd.Flags())
+	p.completeIDFlag(cmd, &remote)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }

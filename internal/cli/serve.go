@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"velador/internal/access"
 	"velador/internal/bus"
 	"velador/internal/candle"
 	"velador/internal/collector"
@@ -65,22 +66,25 @@ At SIGTERM or Ctrl-C the collectors bring home what they hold and end; the next 
 			if err != nil {
 				return err
 			}
-			ln, err := listen.listen(cmd.Context())
-			if err != nil {
+			if err := s.care.check(); err != nil {
 				return err
 			}
-			if err := s.care.check(); err != nil {
+			if s.keys, err = listen.keys(logger); err != nil {
+				return err
+			}
+			ln, scheme, err := listen.listen(cmd.Context(), s.keys, logger)
+			if err != nil {
 				return err
 			}
 			if s.overrides, err = readOverrides(p.env, logger); err != nil {
 				return err
 			}
-			s.environ, s.logger, s.token = p.env.process, logger, listen.token
+			s.environ, s.logger, s.hosts = p.env.process, logger, listen.hosts()
 			s.childFlags = []string{"--log-level", logs.level, "--log-format", logs.format}
 			go func() {
 				select {
 				case <-s.started():
-					_, _ = fmt.Fprintf(p.stdout, "velador listens on http://%s\n", ln.Addr())
+					_, _ = fmt.Fprintf(p.stdout, "velador listens on %s://%s\n", scheme, ln.Addr())
 				case <-cmd.Context().Done():
 				}
 			}()
@@ -106,7 +110,8 @@ type service struct {
 	overrides  overrides
 	environ    []string // what collectors inherit a part of
 	childFlags []string // what collectors are called with beside their spec
-	token      string
+	keys       *access.Keys
+	hosts      *access.Hosts
 	logger     *slog.Logger
 
 	// What others may look at once started has been closed.
@@ -183,7 +188,7 @@ func (s *service) serve(ctx context.Context, ln net.Listener, dir *dataDir, conn
 	}
 	web := server.New(server.Config{
 		Fleet: fleet, Candles: s.store, Logs: collectorLogs{fleet: fleet, agent: agent}, Exchanges: exchangeNames,
-		Logger: s.logger, Version: version(), Token: s.token,
+		Logger: s.logger, Version: version(), Keys: s.keys, Hosts: s.hosts,
 		Verifier: &verify.Verifier{Venue: venue, Candles: s.store},
 		Metrics:  metrics.Handler(metrics.Config{Fleet: fleet, Adoptions: agent, Version: version(), Parts: []metrics.Part{shown}, Logger: s.logger}),
 		System:   shown.system,

@@ -23,7 +23,7 @@ timeframe, until it is stopped. It answers when the process runs.`,
   velador start ETHUSDT,BTCUSDT 5m --since 2026-01-01
   velador start '*USDT' 1h --since 30d`,
 		Args:              cobra.ExactArgs(2),
-		ValidArgsFunction: completeTimeframes,
+		ValidArgsFunction: p.completeStart(&remote, &request.Exchange),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := remote.client(p)
 			if err != nil {
@@ -43,6 +43,7 @@ timeframe, until it is stopped. It answers when the process runs.`,
 	}
 	remote.register(cmd.Flags())
 	cmd.Flags().StringVar(&request.Exchange, "exchange", "", "exchange to collect from (default binance)")
+	completeExchange(cmd)
 	cmd.Flags().StringVar(&request.Since, "since", "", "where the first back-fill begins: a time, or a duration before now such as 24h or 30d (default: now)")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd

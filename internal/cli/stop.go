@@ -55,6 +55,7 @@ needed.`,
 	}
 	remote.register(cmd.Flags())
 	ref.register(cmd.Flags())
+	p.completeIDFlag(cmd, &remote)
 	cmd.Flags().BoolVar(&all, "all", false, "stop every collector")
 	cmd.Flags().BoolVar(&agreed, "yes", false, "with --all: do not ask")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")

@@ -56,12 +56,12 @@ listens on this machine alone.`,
 					return usagef("the database in %s is not up to date: \"velador db migrate\" brings it there", database.name())
 				}
 			}
-			ln, err := listen.listen(ctx)
+			ln, err := listen.open(ctx)
 			if err != nil {
 				return err
 			}
 			studio := server.NewStudio(server.Config{
-				Browser: db, Candles: db, Dashboard: dashboard.Studio(), Logger: logger, Version: version(),
+				Browser: db, Candles: db, Dashboard: dashboard.Studio(), Logger: logger, Version: version(), Hosts: listen.hosts(),
 			})
 			if _, err := fmt.Fprintf(p.stdout, "%s is shown on http://%s\n", database.name(), ln.Addr()); err != nil {
 				return errors.Join(err, ln.Close())

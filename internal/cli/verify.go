@@ -33,7 +33,7 @@ The exit code is 0 when everything stored was right, and 5 when it was not, corr
   velador verify BTCUSDT 1h --from 2026-01-01 --to 2026-06-30 --dry-run
   velador verify ETHUSDT 1m --json | jq '.differing'`,
 		Args:              cobra.ExactArgs(2),
-		ValidArgsFunction: completeTimeframes,
+		ValidArgsFunction: p.completeSeries(&remote, &request.Exchange),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			request.Symbol, request.Timeframe = args[0], args[1]
 			for _, end := range []struct {
@@ -94,6 +94,7 @@ The exit code is 0 when everything stored was right, and 5 when it was not, corr
 	remote.register(cmd.Flags())
 	flags := cmd.Flags()
 	flags.StringVar(&request.Exchange, "exchange", "", "exchange that the candles are from (default binance)")
+	completeExchange(cmd)
 	flags.StringVar(&from, "from", "", "first open time, included: epoch milliseconds, RFC 3339 or a UTC date (default: the oldest stored)")
 	flags.StringVar(&to, "to", "", "last open time, included; a date means all of its day (default: the newest stored)")
 	flags.BoolVar(&request.DryRun, "dry-run", false, "report only, change nothing")

@@ -1,27 +1,156 @@
 package server
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
+	"context"
+	"math"
+	"net"
 	"net/http"
+	"net/url"
+	"strconv"
 	"strings"
+	"time"
 
 	"velador/api"
+	"velador/internal/access"
+	"velador/internal/problem"
 )
 
-// authorize lets only requests pass that carry the bearer token, where there is one. Probes of
-// health need none: they say nothing that a stranger may not know, and whoever runs containers
-// cannot sign in.
-func (s *Server) authorize(w http.ResponseWriter, r *http.Request) error {
-	if s.cfg.Token == "" || r.URL.Path == "/healthz" || r.URL.Path == "/readyz" {
+// Paces of a client, told apart by its address.
+const (
+	// changeEvery and changeBurst bound changes: five hundred collectors may be started at once, and a
+	// script that has run wild is slowed down.
+	changeEvery = 20 * time.Millisecond
+	changeBurst = 1000
+	// guessEvery and guessBurst bound wrong tokens.
+	guessEvery = 2 * time.Second
+	guessBurst = 10
+)
+
+// sessionCookie is the name of a session's cookie.
+const sessionCookie = "velador_session"
+
+// nobody is the visitor of a server without tokens, which listens on its own machine only.
+var nobody = access.Visitor{Name: "local", Right: access.Full}
+
+type visitorKey struct{}
+
+// visitorIn gives who makes the call of a context.
+func visitorIn(ctx context.Context) access.Visitor {
+	v, _ := ctx.Value(visitorKey{}).(access.Visitor)
+	return v
+}
+
+// identify finds out who makes a request: by a bearer token, or by a session. known is false when it
+// says neither, or a wrong one. A client that has guessed too often is refused whatever it says.
+func (s *Server) identify(r *http.Request) (v access.Visitor, known bool, err error) {
+	if !s.cfg.Keys.Any() {
+		return nobody, true, nil
+	}
+	if scheme, given, ok := strings.Cut(r.Header.Get("Authorization"), " "); ok && strings.EqualFold(scheme, "Bearer") {
+		v, known, err = s.guess(r, given)
+		return v, known, err
+	}
+	if cookie, err := r.Cookie(sessionCookie); err == nil {
+		v, known = s.sessions.Find(cookie.Value, s.cfg.Clock())
+	}
+	return v, known, nil
+}
+
+// guess tells whose token that is, and slows down who tries one after the other.
+func (s *Server) guess(r *http.Request, token string) (access.Visitor, bool, error) {
+	now, client := s.cfg.Clock(), clientOf(r)
+	if wait := s.guesses.Wait(client, now); wait > 0 {
+		return access.Visitor{}, false, tooOften(wait)
+	}
+	v, known := s.cfg.Keys.Who(token)
+	if !known {
+		s.guesses.Take(client, now)
+	}
+	return v, known, nil
+}
+
+// authorize lets pass who may do what a request asks. Probes of health need no token: they say nothing
+// that a stranger may not know, and whoever runs containers cannot sign in. Nor do the pages' own files
+// and the door itself.
+func (s *Server) authorize(w http.ResponseWriter, r *http.Request) (*http.Request, error) {
+	v, known, err := s.identify(r)
+	if err != nil {
+		return r, err
+	}
+	if known {
+		r = r.WithContext(context.WithValue(r.Context(), visitorKey{}, v))
+	}
+	if isOpen(r) {
+		return r, nil
+	}
+	if !known {
+		w.Header().Set("WWW-Authenticate", `Bearer realm="velador"`)
+		return r, invalid(api.CodeUnauthorized, nil)
+	}
+	if !changes(r) {
+		return r, nil
+	}
+	if v.Right != access.Full {
+		return r, invalid(api.CodeReadOnly, nil, "token", v.Name)
+	}
+	if wait := s.changes.Take(clientOf(r), s.cfg.Clock()); wait > 0 {
+		return r, tooOften(wait)
+	}
+	return r, nil
+}
+
+// isOpen tells whether a request needs no token.
+func isOpen(r *http.Request) bool {
+	switch r.URL.Path {
+	case "/healthz", "/readyz", loginPath, logoutPath:
+		return true
+	}
+	return !changes(r) && strings.HasPrefix(r.URL.Path, "/assets/")
+}
+
+// changes tells whether a request is one that may change something.
+func changes(r *http.Request) bool {
+	return r.Method != http.MethodGet && r.Method != http.MethodHead && r.Method != http.MethodOptions
+}
+
+// tooOften refuses a client for a while.
+func tooOften(wait time.Duration) error {
+	return invalid(api.CodeTooManyRequests, nil, "seconds", strconv.FormatFloat(math.Ceil(wait.Seconds()), 'f', 0, 64))
+}
+
+// clientOf is the address that a request comes from, without its port. What a proxy says of whom it
+// forwards for is not believed: anybody may say it.
+func clientOf(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
+}
+
+// checkHost refuses a request by a name that is not ours: a page of another site can have its own name
+// resolve to this machine, and would then be taken for one of ours.
+func (s *Server) checkHost(r *http.Request) error {
+	if s.cfg.Hosts.Allows(r.Host) || r.URL.Path == "/healthz" || r.URL.Path == "/readyz" {
 		return nil
 	}
-	scheme, given, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	// Digests have one length: how long the comparison takes says nothing about the token.
-	got, want := sha256.Sum256([]byte(given)), sha256.Sum256([]byte(s.cfg.Token))
-	if strings.EqualFold(scheme, "Bearer") && subtle.ConstantTimeCompare(got[:], want[:]) == 1 {
-		return nil
-	}
-	w.Header().Set("WWW-Authenticate", `Bearer realm="velador"`)
-	return invalid(api.CodeUnauthorized, nil)
+	return problem.New(problem.Invalid, api.CodeHostNotAllowed, nil, sentences[api.CodeHostNotAllowed].en, "host", r.Host)
+}
+
+// wantsPage tells whether a request is a browser's for a page, which is led to the door instead of
+// being refused.
+func wantsPage(r *http.Request) bool {
+	return r.Method == http.MethodGet && strings.Contains(r.Header.Get("Accept"), "text/html") && !strings.HasPrefix(r.URL.Path, "/api/")
+}
+
+// door gives the address of the door for who wanted a page.
+func door(r *http.Request) string {
+	return loginPath + "?" + url.Values{"next": {r.URL.RequestURI()}}.Encode()
+}
+
+// sessionOf tells a client what it may do.
+func (s *Server) sessionOf(r *http.Request) api.Session {
+	v := visitorIn(r.Context())
+	_, err := r.Cookie(sessionCookie)
+	return api.Session{Name: v.Name, Access: v.Right.String(), SignedIn: s.cfg.Keys.Any() && err == nil}
 }

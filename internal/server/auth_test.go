@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"velador/internal/access"
 	"velador/internal/server"
 	"velador/internal/server/servertest"
 )
@@ -14,8 +15,12 @@ import (
 func TestATokenIsAskedOfEverybodyButTheProbes(t *testing.T) {
 	t.Parallel()
 	const token = "0123456789abcdef"
+	keys := new(access.Keys)
+	if err := keys.Add(access.Visitor{Name: "ops", Right: access.Full}, token); err != nil {
+		t.Fatal(err)
+	}
 	s := httptest.NewServer(server.New(server.Config{
-		Fleet: servertest.NewFleet(time.Now), Candles: &servertest.Candles{}, Logs: servertest.NewLogs(), Token: token,
+		Fleet: servertest.NewFleet(time.Now), Candles: &servertest.Candles{}, Logs: servertest.NewLogs(), Keys: keys,
 	}).Handler())
 	t.Cleanup(s.Close)
 	for _, c := range []struct {

@@ -24,25 +24,35 @@ func (s *Server) guard(routes *http.ServeMux, fixed map[string]string) http.Hand
 		begun := s.cfg.Clock()
 		r = r.WithContext(withLanguage(r.Context(), languageOf(r.Header.Get("Accept-Language"))))
 		w := &recorder{ResponseWriter: out}
-		w.Header().Set("X-Content-Type-Options", "nosniff")
-		w.Header().Set("Vary", "Accept-Language")
+		for name, value := range everyAnswer {
+			w.Header().Set(name, value)
+		}
+		var body []byte
 		defer func() {
+			defer func() { s.audit(r, body, w.status) }() // also when the connection is cut off
 			s.recover(w, r, recover())
 			if s.cfg.Logger.Enabled(r.Context(), slog.LevelDebug) {
 				s.cfg.Logger.Debug("http", "method", r.Method, "path", r.URL.Path, "status", w.status, "bytes", w.bytes, "took", s.cfg.Clock().Sub(begun))
 			}
 		}()
-		if err := s.admit(w, r, foreign); err != nil {
+		var err error
+		if r, err = s.admit(w, r, foreign); err != nil {
+			if problem.CodeOf(err) == api.CodeUnauthorized && wantsPage(r) {
+				w.Header().Del("WWW-Authenticate")
+				http.Redirect(w, r, door(r), http.StatusSeeOther)
+				return
+			}
 			s.fail(r.Context(), err).write(w)
 			return
 		}
+		body = bodyOf(r)
 		if err := routed(routes, fixed, r); err != nil {
 			s.fail(r.Context(), err).write(w)
 			return
 		}
 		if r.Method == http.MethodPost && r.ContentLength == 0 {
 			// Every POST has a body; without one, huma would answer in its own words.
-			if r.URL.Path != stopAllPath {
+			if r.URL.Path != stopAllPath && r.URL.Path != logoutPath {
 				s.fail(r.Context(), invalid(problem.CodeInvalidBody, nil)).write(w)
 				return
 			}
@@ -54,26 +64,37 @@ func (s *Server) guard(routes *http.ServeMux, fixed map[string]string) http.Hand
 }
 
 // admit refuses what no route should see, and reads the request's body.
-func (s *Server) admit(w http.ResponseWriter, r *http.Request, foreign *http.CrossOriginProtection) error {
+func (s *Server) admit(w http.ResponseWriter, r *http.Request, foreign *http.CrossOriginProtection) (*http.Request, error) {
 	if s.closing.Err() != nil {
 		w.Header().Set("Connection", "close")
-		return problem.New(problem.Unavailable, problem.CodeShuttingDown, nil, sentences[problem.CodeShuttingDown].en)
+		return r, problem.New(problem.Unavailable, problem.CodeShuttingDown, nil, sentences[problem.CodeShuttingDown].en)
+	}
+	if err := s.checkHost(r); err != nil {
+		return r, err
 	}
 	if err := foreign.Check(r); err != nil {
-		return invalid(api.CodeCrossOrigin, err)
+		return r, invalid(api.CodeCrossOrigin, err)
 	}
-	if err := s.authorize(w, r); err != nil {
-		return err
+	r, err := s.authorize(w, r)
+	if err != nil {
+		return r, err
 	}
 	if r.URL.RawQuery != "" {
 		query, err := url.ParseQuery(r.URL.RawQuery)
 		if err != nil {
-			return invalid(problem.CodeInvalidParameter, err, "name", "query", "detail", err.Error())
+			return r, invalid(problem.CodeInvalidParameter, err, "name", "query", "detail", err.Error())
 		}
 		// Written anew: huma's own reader takes "a&b=1" for one name.
 		r.URL.RawQuery = query.Encode()
 	}
-	return s.readBody(w, r)
+	return r, s.readBody(w, r)
+}
+
+// everyAnswer are headers of every answer, a page's or not: what is sent is what it says it is, no other
+// site frames it, and no other site hears where its reader came from.
+var everyAnswer = map[string]string{
+	"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Referrer-Policy": "same-origin",
+	"Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Resource-Policy": "same-origin", "Vary": "Accept-Language",
 }
 
 // recover turns a panic into an answer, or cuts the connection where an answer has begun already:

@@ -37,9 +37,12 @@ func (s *Server) ready(ctx context.Context, _ *noInput) (*readiness, error) {
 		running.Go(func() {
 			bounded, cancel := context.WithTimeout(ctx, checkTimeout)
 			defer cancel()
-			if err := runCheck(bounded, check); err != nil {
-				s.cfg.Logger.Warn("not ready", "check", check.Name, "error", err)
+			err := runCheck(bounded, check)
+			if err != nil {
 				reasons[i] = s.reason(lang, err)
+			}
+			if ctx.Err() == nil {
+				s.tellReadiness(check.Name, err)
 			}
 		})
 	}
@@ -62,6 +65,19 @@ func (s *Server) ready(ctx context.Context, _ *noInput) (*readiness, error) {
 		out.Body.Error = sentences[api.CodeNotReady].in(lang, map[string]string{"checks": strings.Join(failed, ", ")})
 	}
 	return out, nil
+}
+
+// tellReadiness logs once that a check fails, and once that it is well again, however often it is asked.
+func (s *Server) tellReadiness(check string, err error) {
+	if err == nil {
+		if _, failed := s.unready.LoadAndDelete(check); failed {
+			s.cfg.Logger.Info("ready again", "check", check)
+		}
+		return
+	}
+	if _, told := s.unready.LoadOrStore(check, true); !told {
+		s.cfg.Logger.Warn("not ready", "check", check, "error", err)
+	}
 }
 
 // runCheck turns a panic of a check into its failure: here it would end the whole process.

@@ -236,6 +236,18 @@ var sentences = map[problem.Code]sentence{
 		"Collectors que no pudieron detenerse: {failed}; detenidos: {stopped}",
 		"Collectors that could not be stopped: {failed}; stopped: {stopped}",
 	},
+	api.CodeReadOnly: {
+		"El token {token} es de solo lectura: no puede cambiar nada",
+		"The token {token} is read-only: it may change nothing",
+	},
+	api.CodeTooManyRequests: {
+		"Demasiadas peticiones: inténtelo de nuevo en {seconds} s",
+		"Too many requests: try again in {seconds} s",
+	},
+	api.CodeHostNotAllowed: {
+		"Este servidor no se llama {host}: añada el nombre con --allowed-host o VELADOR_ALLOWED_HOSTS si lo es",
+		"This server is not called {host}: add the name with --allowed-host or VELADOR_ALLOWED_HOSTS if it is",
+	},
 	api.CodeVerifying: {
 		"Ya se está verificando {symbol} en timeframe {timeframe} de {exchange}",
 		"{symbol} on timeframe {timeframe} of {exchange} is being verified already",

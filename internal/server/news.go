@@ -18,7 +18,15 @@ import (
 func (s *Server) events(context.Context, *noInput) (*stream, error) {
 	return &stream{func(hc huma.Context) {
 		r, w := humago.Unwrap(hc)
-		s.sendEvents(w, r, func(ctx context.Context, events *eventWriter) error { return s.tellNews(ctx, events) })
+		session := s.sessionOf(r)
+		s.sendEvents(w, r, func(ctx context.Context, events *eventWriter) error {
+			if s.cfg.Keys.Any() { // else everybody may do everything
+				if err := events.say("session", session); err != nil {
+					return err
+				}
+			}
+			return s.tellNews(ctx, events)
+		})
 	}}, nil
 }
 

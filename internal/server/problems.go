@@ -38,6 +38,9 @@ var byCode = map[problem.Code]int{
 	problem.CodeNoSymbolMatches:  http.StatusBadRequest,
 	api.CodeCrossOrigin:          http.StatusForbidden,
 	api.CodeUnauthorized:         http.StatusUnauthorized,
+	api.CodeReadOnly:             http.StatusForbidden,
+	api.CodeTooManyRequests:      http.StatusTooManyRequests,
+	api.CodeHostNotAllowed:       http.StatusMisdirectedRequest,
 }
 
 // failure is a problem put into HTTP: what huma asks of an error that is an answer.
@@ -121,6 +124,9 @@ func (s *Server) answerTo(lang language, err error) *failure {
 	if until, err := time.Parse(time.RFC3339, p.Params["until"]); err == nil {
 		seconds := max(1, int64(until.Sub(s.cfg.Clock()).Seconds())+1)
 		f.header.Set("Retry-After", strconv.FormatInt(seconds, 10))
+	}
+	if seconds := p.Params["seconds"]; p.Code == api.CodeTooManyRequests {
+		f.header.Set("Retry-After", seconds)
 	}
 	if p.Code == problem.CodeMethodNotAllowed {
 		f.header.Set("Allow", p.Params["allowed"])

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"velador/api"
+	"velador/internal/access"
 	"velador/internal/candle"
 	"velador/internal/collector"
 	"velador/internal/store"
@@ -81,7 +82,8 @@ type Config struct {
 	Exchanges []string         // the venues that are known; empty: any well-formed name is passed on
 	Logger    *slog.Logger     // nil: nothing is logged
 	Clock     func() time.Time // nil: time.Now; resolves "since":"24h" and counts uptimes
-	Token     string           // bearer token that every request but probes must carry; empty: none
+	Keys      *access.Keys     // tokens of which every request but probes must carry one; none: everybody may do everything
+	Hosts     *access.Hosts    // the names under which the server may be called; nil: any
 	Version   string           // of this build, for /healthz and the OpenAPI description
 	Verifier  Verifier         // nil: there is no POST /api/verify
 	Metrics   http.Handler     // answers GET /metrics, behind the token as the API is; nil: there is no such path
@@ -129,8 +131,12 @@ type Server struct {
 
 	alive, all fragments // of the lists of collectors, of which the first is watched all the time
 	bodies     bodies
+	unready    sync.Map // names of the checks of GET /readyz that failed when they were asked last
 
-	news news // of GET /api/events
+	news     news // of GET /api/events
+	sessions access.Sessions
+	guesses  *access.Pace // wrong tokens
+	changes  *access.Pace // what may change something
 
 	verifying struct { // those under way
 		sync.Mutex
@@ -154,7 +160,7 @@ func newServer(cfg Config, routes func(*Server) (*http.ServeMux, map[string]stri
 	if cfg.Clock == nil {
 		cfg.Clock = time.Now
 	}
-	s := &Server{cfg: cfg, patience: defaultPatience}
+	s := &Server{cfg: cfg, patience: defaultPatience, guesses: access.NewPace(guessEvery, guessBurst), changes: access.NewPace(changeEvery, changeBurst)}
 	s.closing, s.close = context.WithCancel(context.Background())
 	s.handler = s.guard(routes(s))
 	return s

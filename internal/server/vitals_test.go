@@ -156,12 +156,12 @@ func TestListsAskedForAtTheSameTimeAreWhole(t *testing.T) {
 
 func TestMetricsStandBehindTheTokenAndOnlyWhereThereAreSome(t *testing.T) {
 	t.Parallel()
-	h := build(t, withMetrics, func(c *Config) { c.Token = "secret" })
+	h := build(t, withMetrics, withKeys(t))
 	h.get("/metrics").problem(t, 401, "unauthorized")
-	r := h.get("/metrics", "Authorization", "Bearer secret")
+	r := h.get("/metrics", "Authorization", "Bearer "+fullToken)
 	if r.status != 200 || r.body != "velador_up 1\n" || !strings.HasPrefix(r.header.Get("Content-Type"), "text/plain") {
 		t.Errorf("the figures are %d %s %v", r.status, r.body, r.header)
 	}
-	h.call(http.MethodPost, "/metrics", "{}", "Authorization", "Bearer secret").problem(t, 405, "method_not_allowed")
+	h.call(http.MethodPost, "/metrics", "{}", "Authorization", "Bearer "+fullToken).problem(t, 405, "method_not_allowed")
 	build(t).get("/metrics").problem(t, 404, "route_not_found")
 }

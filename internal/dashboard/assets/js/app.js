@@ -86,6 +86,9 @@ function drawShell() {
   find('nav').replaceChildren(...sections.filter((name) => !only || name === only).map((name) =>
     h('li', null, h('a', { href: only ? '/' : addresses[name], data: { nav: name } }, icon(name), h('span', null, t(`nav.${name}`))))))
   drawTheme()
+  const leave = t('shell.leave')
+  find('leave').firstElementChild.replaceChildren(icon('leave'))
+  set(find('leave').firstElementChild, { 'aria-label': leave, title: leave })
   const other = dictionary.lang === 'es' ? 'en' : 'es'
   const button = find('language')
   button.replaceChildren(h('span', { 'aria-hidden': 'true' }, dictionary.lang.toUpperCase()))
@@ -109,6 +112,7 @@ function drawLink() {
   const el = find('link-state')
   el.hidden = state === 'none'
   el.dataset.state = shown
+  find('leave').hidden = !live.session?.signedIn
   const words = t(`link.${shown === 'none' ? 'live' : shown}`)
   text(el.lastElementChild, live.readOnly ? `${words} · ${t('link.readOnly')}` : words)
 }

@@ -28,6 +28,7 @@ const drawings = {
   left: 'M15 5l-7 7 7 7',
   right: 'M9 5l7 7-7 7',
   sort: 'M8 5v14m-3-3 3 3 3-3M16 19V5m-3 3 3-3 3 3',
+  leave: 'M14 4h5v16h-5M10 8l-4 4 4 4M6 12h9',
   lock: 'M6 11h12v9H6zM8 11V8a4 4 0 0 1 8 0v3',
 }
 

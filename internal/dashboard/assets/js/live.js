@@ -1,6 +1,6 @@
 // What the server tells of itself all the time: GET /api/events, one connection for all pages.
 
-const known = new Set(['collectors', 'changes', 'system'])
+const known = new Set(['session', 'collectors', 'changes', 'system'])
 const kept = 180 // samples of the system: six minutes at one every two seconds
 
 export class Live {
@@ -9,6 +9,7 @@ export class Live {
   samples = [] // {at, system}, oldest first
   state = 'idle'
   ready = false // the first list has come
+  session = null // {name, access, signedIn}; null where the server wants no token
   #listeners = { collectors: new Set(), system: new Set(), state: new Set() }
   #api
   #offset = 0 // the server's clock less ours, ms
@@ -50,7 +51,7 @@ export class Live {
 
   /** readOnly tells that this session may change nothing. */
   get readOnly() {
-    return this.#refused || this.system?.access === 'read'
+    return this.#refused || this.session?.access === 'read'
   }
 
   /** put takes an entry that a page asked for by itself. */
@@ -68,6 +69,10 @@ export class Live {
     if (!known.has(name)) return // a server of a later build may say more
     const body = JSON.parse(data)
     switch (name) {
+      case 'session':
+        this.session = body
+        this.#tell('state', { state: this.state })
+        break
       case 'collectors': {
         this.collectors = new Map()
         for (const entry of body.collectors) this.put(entry)

@@ -1,0 +1,76 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"velador/client"
+)
+
+// countTimeout bounds the question how many candles there are: it is for the bar alone.
+const countTimeout = 5 * time.Second
+
+// exportCSV prints candles as CSV, and shows how far it is where a person waits for a file.
+func (p *program) exportCSV(ctx context.Context, c *client.Client, remote *remoteFlags, query client.CandlesQuery) (err error) {
+	var total int64
+	if isFile(p.stdout) && isTerminal(p.stderr) {
+		total = countOf(ctx, c, query)
+	}
+	rows, err := c.CandlesCSV(ctx, query)
+	if err != nil {
+		return remote.remote(err)
+	}
+	defer rows.Close()
+	to := p.stdout
+	if total > 0 {
+		counted := &rowCounter{to: p.stdout, bar: p.newGauge("exporting "+query.Symbol+" "+query.Timeframe, "candles", total), rows: -1}
+		defer func() { counted.bar.end(err == nil) }()
+		to = counted
+	}
+	if _, err = io.Copy(to, rows); err != nil {
+		return fmt.Errorf("the candles ended midway, what was printed is not the whole: %w", err)
+	}
+	return nil
+}
+
+// countOf gives how many candles a query will have, 0 when that is not known soon.
+func countOf(ctx context.Context, c *client.Client, query client.CandlesQuery) int64 {
+	ctx, cancel := context.WithTimeout(ctx, countTimeout)
+	defer cancel()
+	coverage, err := c.Coverage(ctx, query.Series)
+	if err != nil {
+		return 0
+	}
+	if query.Limit > 0 {
+		return min(int64(query.Limit), coverage.Present)
+	}
+	return coverage.Present
+}
+
+// isFile tells whether a stream goes into a file: nobody sees what is written to it.
+func isFile(stream any) bool {
+	file, ok := stream.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := file.Stat()
+	return err == nil && info.Mode().IsRegular()
+}
+
+// rowCounter counts the lines that pass; the first one is a heading.
+type rowCounter struct {
+	to   io.Writer
+	bar  *gauge
+	rows int64
+}
+
+func (w *rowCounter) Write(text []byte) (int, error) {
+	n, err := w.to.Write(text)
+	w.rows += int64(bytes.Count(text[:n], []byte{'\n'}))
+	w.bar.set(max(0, w.rows), "")
+	return n, err
+}
