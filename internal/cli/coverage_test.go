@@ -269,29 +269,6 @@ func TestColoursSayNoMoreThanTheSigns(t *testing.T) {
 	}
 }
 
-func TestColoursAreForTerminalsWhoseUsersWantThem(t *testing.T) {
-	t.Parallel()
-	terminal, err := os.Open(os.DevNull) // a character device, as a terminal is
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer terminal.Close()
-	for _, test := range []struct {
-		program program
-		want    bool
-	}{
-		{program{stdout: terminal, env: environment{process: []string{"TERM=xterm"}}}, true},
-		{program{stdout: terminal, env: environment{process: []string{"NO_COLOR="}}}, true},
-		{program{stdout: terminal, env: environment{process: []string{"NO_COLOR=1"}}}, false},
-		{program{stdout: terminal, env: environment{process: []string{"TERM=dumb"}}}, false},
-		{program{stdout: &strings.Builder{}}, false},
-	} {
-		if got := test.program.colours(); got != test.want {
-			t.Errorf("with %v colours are %v", test.program.env.process, got)
-		}
-	}
-}
-
 func TestAShareIsNeverRoundedUp(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {

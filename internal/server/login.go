@@ -42,7 +42,7 @@ var loginWords = map[language]map[string]string{
 func (s *Server) showLogin(w http.ResponseWriter, r *http.Request) {
 	next := localPath(r.URL.Query().Get("next"))
 	if _, known, err := s.identify(r); known && err == nil {
-		http.Redirect(w, r, next, http.StatusSeeOther)
+		http.Redirect(w, r, next, http.StatusSeeOther) //nolint:gosec // localPath leaves paths of this server only
 		return
 	}
 	s.writeLogin(w, r, http.StatusOK, next, "")
@@ -56,7 +56,7 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 	}
 	next := localPath(r.PostForm.Get("next"))
 	if !s.cfg.Keys.Any() {
-		http.Redirect(w, r, next, http.StatusSeeOther)
+		http.Redirect(w, r, next, http.StatusSeeOther) //nolint:gosec // localPath leaves paths of this server only
 		return
 	}
 	v, known, err := s.guess(r, strings.TrimSpace(r.PostForm.Get("token")))
@@ -70,7 +70,7 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 	}
 	*r = *r.WithContext(withVisitor(r.Context(), v)) // for the audit
 	http.SetCookie(w, s.cookie(r, s.sessions.Begin(v, s.cfg.Clock()), int(access.SessionAge.Seconds())))
-	http.Redirect(w, r, next, http.StatusSeeOther)
+	http.Redirect(w, r, next, http.StatusSeeOther) //nolint:gosec // localPath leaves paths of this server only
 }
 
 // logout answers POST /logout.
@@ -84,7 +84,7 @@ func (s *Server) logout(w http.ResponseWriter, r *http.Request) {
 
 // cookie makes a session's cookie: no script reads it, and no other site sends it.
 func (s *Server) cookie(r *http.Request, value string, age int) *http.Cookie {
-	return &http.Cookie{
+	return &http.Cookie{ //nolint:gosec // Secure where there is TLS: without it, on loopback, the browser would keep none
 		Name: sessionCookie, Value: value, Path: "/", MaxAge: age, HttpOnly: true, Secure: r.TLS != nil, SameSite: http.SameSiteStrictMode,
 	}
 }
