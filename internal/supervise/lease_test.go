@@ -271,3 +271,25 @@ func TestLeaseIsRenewedWhileTheAgentRuns(t *testing.T) {
 		t.Errorf("after the end: %v", err)
 	}
 }
+
+func TestInstallationThatComesBackEndsWhatWasTakenOverFromIt(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	kill9 := process(t, "AGENT", s.dir)
+	row := s.start("QUIET")
+	s.runAgent(s.another("next"))
+	kill9() // its collector runs on, and is not heard
+	next := s.untilRow(row.ID, "the other one has taken over", func(r collector.Record) bool {
+		return r.Host == "next" && r.Status == collector.Running && r.PID != 0 && alive(r)
+	})
+	if !alive(row) {
+		t.Fatal("it has ended by itself: this test proves nothing")
+	}
+	s.runAgent(nil)
+	if alive(row) {
+		t.Error("the installation is back, and its collector runs beside the one that took its place")
+	}
+	if now := s.row(row.ID); now.Identity != next.Identity || !alive(now) {
+		t.Errorf("what took its place is %+v", now)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -162,20 +163,23 @@ func (a *Agent) find(row collector.Record) (p *proc.Process, locked bool) {
 	return p, true
 }
 
-// endStrays ends processes that hold a lock in our directory and that no row wants: they were stopped
-// or forgotten while this agent was away.
+// endStrays ends processes that hold a lock in our directory and that no row wants here: they were
+// stopped or forgotten while this agent was away, or another installation has taken their row over.
 func (a *Agent) endStrays(ctx context.Context) {
 	rows, err := a.cfg.Rows.registry.Collectors(ctx)
 	if err != nil {
 		a.log.Warn("collectors that nobody wants cannot be told from others", "error", err)
 		return
 	}
-	wanted := make(map[string]bool)
+	of := make(map[string][]collector.Record) // by the name of the lock
 	for _, row := range rows {
 		// A row that is not wanted and not stopped yet is being stopped by its actor.
 		if !row.Over() {
-			wanted[fileName(row.Spec)+lockSuffix] = true
+			of[fileName(row.Spec)+lockSuffix] = append(of[fileName(row.Spec)+lockSuffix], row)
 		}
+	}
+	mayBeOurs := func(name string, holder proc.Identity) bool {
+		return slices.ContainsFunc(of[name], func(row collector.Record) bool { return !a.isForeign(row) || row.RunID == holder.RunID })
 	}
 	entries, err := os.ReadDir(a.cfg.Dir)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -183,17 +187,17 @@ func (a *Agent) endStrays(ctx context.Context) {
 	}
 	var ending sync.WaitGroup
 	for _, entry := range entries {
-		if !strings.HasSuffix(entry.Name(), lockSuffix) || wanted[entry.Name()] {
+		if !strings.HasSuffix(entry.Name(), lockSuffix) {
 			continue
 		}
 		holder, held, err := proc.ProbeLock(filepath.Join(a.cfg.Dir, entry.Name()))
-		if err != nil || !held {
+		if err != nil || !held || mayBeOurs(entry.Name(), holder) {
 			continue
 		}
 		ending.Go(func() {
-			a.log.Warn("a collector that no record wants is stopped", "lock", entry.Name(), "pid", holder.PID)
+			a.log.Warn("a collector that no record wants here is stopped", "lock", entry.Name(), "pid", holder.PID)
 			if err := a.end(ctx, holder); err != nil {
-				a.log.Error("a collector that no record wants still runs", "lock", entry.Name(), "pid", holder.PID, "error", err)
+				a.log.Error("a collector that no record wants here still runs", "lock", entry.Name(), "pid", holder.PID, "error", err)
 			}
 		})
 	}
