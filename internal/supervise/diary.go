@@ -35,16 +35,21 @@ func (d *diary) note(l collector.Life) {
 		return
 	}
 	d.mu.Lock()
-	if len(d.waiting) == diaryRoom {
-		d.waiting = append(d.waiting[:0], d.waiting[1:]...)
-		d.lost++
-	}
-	d.waiting = append(d.waiting, l)
+	d.keep(append(d.waiting, l))
 	d.mu.Unlock()
 	select {
 	case d.written <- struct{}{}:
 	default:
 	}
+}
+
+// keep has lives wait, the newest of them when there are too many. d.mu is held.
+func (d *diary) keep(waiting []collector.Life) {
+	if more := len(waiting) - diaryRoom; more > 0 {
+		waiting = append(waiting[:0], waiting[more:]...)
+		d.lost += more
+	}
+	d.waiting = waiting
 }
 
 // run saves what is noted until ctx ends, and then what is left if the database takes it.
@@ -93,7 +98,7 @@ func (d *diary) save(ctx context.Context) error {
 			cancel()
 			if err != nil {
 				d.mu.Lock()
-				d.waiting = append(waiting[i:], d.waiting...)
+				d.keep(append(waiting[i:], d.waiting...)) // with those that have come meanwhile
 				d.mu.Unlock()
 				return err
 			}

@@ -1,6 +1,9 @@
 package supervise
 
 import (
+	"context"
+	"errors"
+	"log/slog"
 	"strings"
 	"testing"
 
@@ -72,4 +75,39 @@ func TestDiaryKeepsWhatTheDatabaseDoesNotTakeYet(t *testing.T) {
 	if err != nil || len(lives) != 2 || lives[0].RunID != "last" || len(d.waiting) != 0 {
 		t.Errorf("%+v, %v", lives, err)
 	}
+}
+
+func TestDiaryStaysBoundedWhileLivesEndDuringItsAttempts(t *testing.T) {
+	t.Parallel()
+	hanging := &hangingLives{begun: make(chan struct{}), end: make(chan struct{})}
+	d := newDiary(hanging, slog.New(slog.DiscardHandler))
+	note := func(n int) {
+		for range n {
+			d.note(collector.Life{CollectorID: 1, RunID: "run"})
+		}
+	}
+	note(diaryRoom)
+	failed := make(chan error, 1)
+	go func() { failed <- d.save(within(t)) }()
+	<-hanging.begun
+	note(10) // while the database hangs over those before
+	close(hanging.end)
+	if err := <-failed; err == nil {
+		t.Fatal("the database is not away")
+	}
+	note(10)
+	if len(d.waiting) != diaryRoom || d.lost != 20 {
+		t.Errorf("%d wait and %d are lost", len(d.waiting), d.lost)
+	}
+}
+
+// hangingLives hangs until end is closed, and fails then.
+type hangingLives struct{ begun, end chan struct{} }
+
+func (h *hangingLives) Lives(context.Context, int64, int) ([]collector.Life, error) { return nil, nil }
+
+func (h *hangingLives) SaveLife(context.Context, collector.Life) error {
+	close(h.begun)
+	<-h.end
+	return errors.New("away")
 }
