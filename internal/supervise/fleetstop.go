@@ -11,8 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"velador/internal/bus"
 	"velador/internal/collector"
 	"velador/internal/problem"
@@ -21,7 +19,6 @@ import (
 
 const (
 	stopTimeout  = 45 * time.Second
-	stopsAtOnce  = 64
 	stopPatience = 20 * time.Second       // for an agent that reads the wish from the database: its grace, and some seconds
 	stopLook     = 100 * time.Millisecond // between two looks whether it has
 )
@@ -200,24 +197,32 @@ func (f *Fleet) stopUntended(ctx context.Context, row collector.Record, pid int,
 			}
 		}
 	}
+	var ended collector.Record
+	var err error
 	if gone {
-		return f.withdraw(ctx, row)
+		// Where the agent has taken it up at this moment, it reads that nobody wants it any more.
+		ended, err = f.withdraw(ctx, row)
+	} else {
+		ended, err = f.cfg.Rows.change(ctx, row.ID, func(r *collector.Record) error {
+			if pid != 0 && r.Identity != row.Identity {
+				return notFound(nil) // another process runs by now
+			}
+			r.Wanted = false
+			return nil
+		})
 	}
-	ended, err := f.cfg.Rows.change(ctx, row.ID, func(r *collector.Record) error {
-		if pid != 0 && r.Identity != row.Identity {
-			return notFound(nil) // another process runs by now
-		}
-		r.Wanted = false
-		return nil
-	})
 	if err != nil {
 		return row, known(err)
 	}
 	waiting, cancel := context.WithTimeout(ctx, f.cfg.StopPatience)
 	defer cancel()
 	for !ended.Over() {
-		if _, verdict := f.assess(waiting, ended, false); verdict == proc.Gone {
-			return f.withdraw(ctx, ended)
+		if !f.isTended(ended) {
+			if _, verdict := f.assess(waiting, ended, false); verdict == proc.Gone {
+				if ended, err = f.withdraw(ctx, ended); err != nil || ended.Over() {
+					return ended, err
+				}
+			}
 		}
 		look := time.NewTimer(stopLook)
 		select {
@@ -237,7 +242,14 @@ func (f *Fleet) stopUntended(ctx context.Context, row collector.Record, pid int,
 	return ended, nil
 }
 
-// StopAll stops all wanted collectors side by side and gives the records of those that it stopped.
+// isTended tells whether the agent of this process looks after a row at this moment.
+func (f *Fleet) isTended(row collector.Record) bool {
+	return f.isLocal(row.Instance) && f.cfg.Local.actor(row.ID) != nil
+}
+
+// StopAll stops all wanted collectors side by side, so that those that ignore SIGTERM take one grace
+// together and not one after the other, and gives the records of those that it stopped. The error joins
+// a *collector.StopError for each of the others.
 func (f *Fleet) StopAll(ctx context.Context) ([]collector.Record, error) {
 	rec, err := f.wishes.read(ctx)
 	if err != nil {
@@ -247,26 +259,24 @@ func (f *Fleet) StopAll(ctx context.Context) ([]collector.Record, error) {
 		mu       sync.Mutex
 		stopped  []collector.Record
 		failures []error
-		stopping errgroup.Group
+		stopping sync.WaitGroup
 	)
-	stopping.SetLimit(stopsAtOnce)
 	for _, row := range rec.rows {
 		if !row.Wanted {
 			continue
 		}
-		stopping.Go(func() error {
+		stopping.Go(func() {
 			ended, err := f.stop(ctx, row, 0)
 			mu.Lock()
 			defer mu.Unlock()
 			if err == nil {
 				stopped = append(stopped, ended)
 			} else if problem.KindOf(err) != problem.NotFound {
-				failures = append(failures, fmt.Errorf("collector %d: %w", row.ID, err))
+				failures = append(failures, &collector.StopError{ID: row.ID, Err: err})
 			}
-			return nil
 		})
 	}
-	_ = stopping.Wait() // failures are collected above: one does not end the others
+	stopping.Wait()
 	slices.SortFunc(stopped, func(a, b collector.Record) int { return cmp.Compare(a.ID, b.ID) })
 	return stopped, errors.Join(failures...)
 }

@@ -1,9 +1,13 @@
 package supervise
 
 import (
+	"errors"
+	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -244,4 +248,87 @@ func (s *site) noOrders() {
 		outstanding, err := s.conn.OutstandingAssignments(within(s.t))
 		return err == nil && len(outstanding) == 0
 	})
+}
+
+func TestStopOfWhatAnAgentTakesUpAtThisMomentIsAnsweredAfterItsEnd(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	agent, _ := s.runAgent(nil)
+	s.beside(agent, nil)
+	row := s.start("DEAF")
+	s.untilLog(agent, "DEAF", "ready")
+	// As the stop read it, before the agent took it up.
+	before := row
+	before.RunID, before.PID, before.StartTicks = "", 0, 0
+	stopped, err := s.fleet.stopUntended(within(t), before, 0, true)
+	if err != nil || !stopped.Over() || alive(row) {
+		t.Errorf("stopped %+v, error %v; it runs: %t", stopped, err, alive(row))
+	}
+}
+
+func TestStopOfAllSaysWhichCouldNotBeStopped(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	agent, _ := s.runAgent(nil)
+	s.beside(agent, func(cfg *FleetConfig) { cfg.StopPatience = 50 * time.Millisecond })
+	db, _ := s.registry.Registry.(database)
+	if _, err := db.AcquireLease(within(t), "alive", "there", time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	here, away := s.start("QUIET"), s.elsewhere("BTCUSDT", "alive", 77)
+	stopped, err := s.fleet.StopAll(within(t))
+	if len(stopped) != 1 || stopped[0].ID != here.ID || alive(here) {
+		t.Errorf("stopped %+v", stopped)
+	}
+	joined, ok := err.(interface{ Unwrap() []error })
+	var which *collector.StopError
+	if !ok || len(joined.Unwrap()) != 1 || !errors.As(joined.Unwrap()[0], &which) || which.ID != away.ID || problem.CodeOf(which.Err) != problem.CodeStopFailed {
+		t.Errorf("the error is %v", err)
+	}
+}
+
+// TestStopOfAllDoesNotWaitForOneDeafCollectorAfterTheOther: all of them are told before the first has
+// ended, however many there are.
+func TestStopOfAllDoesNotWaitForOneDeafCollectorAfterTheOther(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	agent, _ := s.runAgent(func(cfg *AgentConfig) {
+		cfg.Grace = bound
+		cfg.Command = func(collector.Record) (string, []string, []string) {
+			return "/bin/sh", []string{"-c", `trap "" TERM; exec sleep 100`}, []string{"PATH=" + os.Getenv("PATH")}
+		}
+	})
+	var symbols []string
+	for i := range 70 {
+		symbols = append(symbols, "S"+strconv.Itoa(i))
+	}
+	s.beside(agent, func(cfg *FleetConfig) { cfg.Catalogue = catalogue{more: symbols} })
+	var working sync.WaitGroup
+	for _, symbol := range symbols {
+		working.Go(func() {
+			if _, err := s.fleet.Start(within(t), spec(symbol)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	working.Wait()
+	working.Go(func() {
+		if stopped, err := s.fleet.StopAll(within(t)); err != nil || len(stopped) != len(symbols) {
+			t.Errorf("%d were stopped, error %v", len(stopped), err)
+		}
+	})
+	defer working.Wait()
+	rows := func() []collector.Record {
+		rows, err := s.registry.Collectors(within(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return rows
+	}
+	s.until("all are told", func() bool {
+		return !slices.ContainsFunc(rows(), func(r collector.Record) bool { return r.Wanted })
+	})
+	for _, row := range rows() {
+		_ = syscall.Kill(row.PID, syscall.SIGKILL) // one that was told before it was deaf has ended
+	}
 }
