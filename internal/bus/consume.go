@@ -24,6 +24,10 @@ const (
 type Consumer struct {
 	conn *Conn
 	pull jetstream.Consumer
+	// reconnects is how often the connection had been lost and found when the consumer was taken up.
+	reconnects uint64
+	// doubt tells that the server may not have taken what was acknowledged.
+	doubt bool
 }
 
 // Delivery is a candle, a gap or an audit (Gap or Audit is not nil then) out of the stream, or, with Err,
@@ -64,9 +68,11 @@ func (c *Conn) Consume(ctx context.Context) (*Consumer, error) {
 
 // create takes up the consumer as it was left. What a writer had in hand when it died would come again
 // only when its time is over, behind what is newer, and an older form of a candle would win over its
-// correction. A consumer made anew begins with the oldest message that is not acknowledged.
+// correction. So would what was on its way when a connection broke. A consumer made anew begins with the
+// oldest message that is not acknowledged.
 func (c *Consumer) create(ctx context.Context) error {
 	return c.conn.insist(ctx, func(ctx context.Context) error {
+		reconnects := c.conn.nats.Stats().Reconnects
 		err := c.open(ctx)
 		if err == nil && c.pull.CachedInfo().NumAckPending > 0 {
 			if err = c.conn.js.DeleteConsumer(ctx, streamCandles, writerName); err == nil || errors.Is(err, jetstream.ErrConsumerNotFound) {
@@ -76,9 +82,15 @@ func (c *Consumer) create(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("take up the consumer %s: %w", writerName, err)
 		}
+		c.reconnects, c.doubt = reconnects, false
 		return nil
 	})
 }
+
+// Lost tells whether messages may have been lost on their way here since the last Fetch, or
+// acknowledgements on theirs: the next Fetch begins anew with the oldest that is not acknowledged. What
+// is still in hand comes again with it, so give that back before.
+func (c *Consumer) Lost() bool { return c.doubt || c.conn.nats.Stats().Reconnects != c.reconnects }
 
 func (c *Consumer) open(ctx context.Context) (err error) {
 	c.pull, err = c.conn.js.CreateOrUpdateConsumer(ctx, streamCandles, jetstream.ConsumerConfig{
@@ -95,7 +107,14 @@ func (c *Consumer) open(ctx context.Context) (err error) {
 // stream. Losing the bus is waited out; the error is ctx's or ErrClosed.
 func (c *Consumer) Fetch(ctx context.Context, limit int) ([]Delivery, error) {
 	for attempt := 0; ; attempt++ {
-		batch, err := c.fetch(ctx, limit)
+		var batch []Delivery
+		var err error
+		if c.Lost() {
+			err = c.create(ctx)
+		}
+		if err == nil {
+			batch, err = c.fetch(ctx, limit)
+		}
 		switch {
 		case len(batch) > 0:
 			return batch, nil
@@ -121,7 +140,7 @@ func (c *Consumer) Fetch(ctx context.Context, limit int) ([]Delivery, error) {
 // fetch asks once: first for what is there, then, when there is nothing, for the next message.
 func (c *Consumer) fetch(ctx context.Context, limit int) ([]Delivery, error) {
 	batch, err := c.take(c.pull.FetchNoWait(limit))
-	if len(batch) == 0 && err == nil && ctx.Err() == nil {
+	if len(batch) == 0 && err == nil && ctx.Err() == nil && !c.Lost() {
 		connected, stop := c.conn.whileConnected(ctx)
 		defer stop()
 		if !c.conn.Connected() {
@@ -204,6 +223,7 @@ func (c *Consumer) Commit(ctx context.Context, batch []Delivery) error {
 			attempt++
 		}
 	}
+	c.doubt = true
 	return fmt.Errorf("acknowledge %d messages: %w", len(batch), err)
 }
 

@@ -43,6 +43,9 @@ func (w *Writer) writeAll(ctx, work context.Context, batch []bus.Delivery) (rest
 			return batch
 		}
 		w.complain(err)
+		if w.consumer.Lost() {
+			return batch // what comes next is what is in hand, in order
+		}
 		enough, cancel := context.WithTimeout(ctx, databaseAgain.Draw(attempt))
 		if !unreachable && len(batch) < w.Batch {
 			// Perhaps it is these messages and not the database: others will tell. An error is enough's.
