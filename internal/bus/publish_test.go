@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"velador/internal/candle"
 	"velador/internal/problem"
 )
@@ -211,6 +213,51 @@ func TestAnOlderFormIsNotSentBehindANewerOne(t *testing.T) {
 	}
 	if len(batch) != 2 {
 		t.Errorf("%d messages came, not 2", len(batch))
+	}
+}
+
+func TestAnOlderFormIsNotSentToFindOutWhetherTheBusIsWell(t *testing.T) {
+	t.Parallel()
+	ctx := testContext(t)
+	s := startTestServer(t, t.TempDir())
+	c := connectTest(t, ClientConfig{File: s.File()})
+	p := newTestPublisher(t, c, PublisherConfig{AckWait: time.Hour})
+	other := testSeries
+	other.Symbol = "BTCUSDT"
+	newer := testCandle(1)
+	newer.Close = candle.MustDecimal("2000.60")
+	// Without a stream all three are refused.
+	err := errors.Join(p.Candle(ctx, testSeries, testCandle(1)), p.Candle(ctx, testSeries, newer), p.Candle(ctx, other, testCandle(1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.mu.Lock()
+	p.ring[1].acked = true // as if the stream had had room for it in between
+	p.mu.Unlock()
+	if err := errors.Join(c.Provision(ctx), p.Flush(ctx)); err != nil {
+		t.Fatal(err)
+	}
+	batch, err := newTestConsumer(t, c).Fetch(ctx, 10)
+	if err != nil || len(batch) != 1 || batch[0].Series != other {
+		t.Errorf("came %+v, %v", batch, err)
+	}
+}
+
+func TestAcknowledgementsThatComeLateEndTheTrouble(t *testing.T) {
+	t.Parallel()
+	ctx := testContext(t)
+	s := startTestServer(t, t.TempDir())
+	log := newRecorder(t)
+	c := connectTest(t, ClientConfig{File: s.File(), Logger: logTo(log)})
+	p := newTestPublisher(t, c, PublisherConfig{})
+	if err := p.Candle(ctx, testSeries, testCandle(1)); err != nil { // nobody takes it
+		t.Fatal(err)
+	}
+	log.await(ctx, "does not take candles")
+	p.receive(&nats.Msg{Subject: p.inbox + "0", Data: []byte(`{"stream":"CANDLES","seq":1}`)})
+	log.await(ctx, "takes candles again")
+	if n := p.Unacknowledged(); n != 0 {
+		t.Errorf("%d messages are unacknowledged", n)
 	}
 }
 

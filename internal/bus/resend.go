@@ -55,8 +55,8 @@ func (p *Publisher) run() {
 func (p *Publisher) overdue() {
 	switch {
 	case p.at.IsZero() || time.Now().Before(p.at): // it was put off meanwhile
-	case p.first == p.next:
-		p.mode, p.at = flowing, time.Time{}
+	case p.first == p.next: // acknowledgements came late
+		p.resend()
 	case p.mode == waiting:
 		p.ask()
 	default:
@@ -70,6 +70,10 @@ func (p *Publisher) overdue() {
 // ask sends the oldest message alone. Its answer tells whether the stream takes messages again:
 // sending the whole window into a full stream would be refused as a whole. The caller holds mu.
 func (p *Publisher) ask() {
+	if p.dropSuperseded(); p.first == p.next {
+		p.resend()
+		return
+	}
 	p.mode, p.probe = probing, p.first
 	p.act(time.Now().Add(p.wait))
 	if err := p.send(p.first); err != nil {
@@ -92,7 +96,7 @@ func (p *Publisher) retry(err error) {
 }
 
 // resend sends everything that is not acknowledged, in order, after the bus has taken the oldest
-// message. The caller holds mu.
+// message, or all of them. The caller holds mu.
 func (p *Publisher) resend() {
 	p.mode, p.failed = flowing, 0
 	if p.told {
