@@ -89,6 +89,7 @@ type Agent struct {
 	news      bulletin      // the registry has changed
 	room      bulletin      // a collector is not looked after any more
 	again     chan struct{} // compare at once
+	begun     chan struct{} // closed when what ran before is looked after
 	remains   atomic.Bool   // a process could not be ended
 	adopted   atomic.Uint64 // see Adopted
 	refused   atomic.Uint64 // see OrphansRefused
@@ -146,7 +147,7 @@ func NewAgent(cfg AgentConfig) *Agent {
 		cfg: cfg, log: cfg.Logger, actors: make(map[int64]*actor), runs: make(map[string]*actor),
 		starts:    rate.NewLimiter(rate.Limit(cfg.StartsPerSecond), startBurst),
 		strangers: newStrangers(cfg.Leases, cfg.LeaseTTL), diary: newDiary(cfg.Lives, cfg.Logger),
-		again: make(chan struct{}, 1), ending: ending, cease: cease,
+		again: make(chan struct{}, 1), begun: make(chan struct{}), ending: ending, cease: cease,
 	}
 }
 
@@ -173,6 +174,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	if !a.insist(ctx, "the agent cannot read what it has to look after", begin) {
 		return nil
 	}
+	close(a.begun)
 	if a.endStrays(ctx); ctx.Err() != nil {
 		return nil
 	}

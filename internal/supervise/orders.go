@@ -143,19 +143,27 @@ func (a *Agent) obey(ctx context.Context, payload []byte) []byte {
 	case opList:
 		return encode(reply{Runs: a.list()})
 	case opStop:
-		x := a.actor(c.ID)
-		if x == nil {
-			return encode(reply{Outcome: outcomeUnknown})
-		}
-		return encode(x.stop(ctx, c.PID))
+		return encode(a.tell(ctx, c, (*actor).stop))
 	case opRestart:
-		x := a.actor(c.ID)
-		if x == nil {
-			return encode(reply{Outcome: outcomeUnknown})
-		}
-		return encode(x.restart(ctx, c.PID))
+		return encode(a.tell(ctx, c, (*actor).restart))
 	}
 	return encode(reply{Outcome: outcomeFailed, Failed: fmt.Sprintf("the agent knows no command %.40q", c.Op)})
+}
+
+// tell asks the actor that a command is for, once the agent knows what runs on this machine: before that,
+// that it has no actor for a row means nothing.
+func (a *Agent) tell(ctx context.Context, c command, do func(x *actor, ctx context.Context, pid int) reply) reply {
+	select {
+	case <-a.begun:
+	case <-a.ending.Done():
+	case <-ctx.Done():
+		return reply{Outcome: outcomeFailed, Failed: "the agent has not found out yet what runs on its machine; ask again"}
+	}
+	x := a.actor(c.ID)
+	if x == nil {
+		return reply{Outcome: outcomeUnknown}
+	}
+	return do(x, ctx, c.PID)
 }
 
 // bulletin tells many at once that something has happened.
