@@ -135,7 +135,7 @@ func runBinary(t *testing.T, path string, env []string, args ...string) *program
 	case p.url = <-address:
 	case <-p.ended:
 		t.Fatalf("velador %s ended: %s\n%s", strings.Join(args, " "), p.cmd.ProcessState, p.output)
-	case <-time.After(60 * time.Second):
+	case <-time.After(slack * 60 * time.Second):
 		t.Fatalf("velador %s says no address:\n%s", strings.Join(args, " "), p.output)
 	}
 	return p
@@ -156,7 +156,7 @@ func (p *program) stop() {
 	}
 	select {
 	case <-p.ended:
-	case <-time.After(40 * time.Second):
+	case <-time.After(slack * 40 * time.Second):
 		p.t.Errorf("velador does not end:\n%s", p.output)
 		_ = syscall.Kill(pid, syscall.SIGKILL)
 		<-p.ended
@@ -191,7 +191,7 @@ func onBothDatabases(t *testing.T, test func(t *testing.T, env []string)) {
 // call makes a request and gives status, headers and body.
 func call(t *testing.T, method, url, body string, header ...string) (int, http.Header, []byte) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), slack*60*time.Second)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
 	if err != nil {
@@ -242,9 +242,14 @@ func alive(pid int) bool {
 	return !strings.HasPrefix(rest, "Z")
 }
 
+// slack is by how much a loaded machine, or one with the race detector, may be slower than the limits of
+// these tests were meant for. It costs nothing but where something is wrong.
+const slack = 3
+
 // eventually waits until something is true.
 func eventually(t *testing.T, what string, limit time.Duration, is func() bool) {
 	t.Helper()
+	limit *= slack
 	deadline := time.Now().Add(limit)
 	for !is() {
 		if time.Now().After(deadline) {
@@ -257,7 +262,7 @@ func eventually(t *testing.T, what string, limit time.Duration, is func() bool) 
 // velador runs a command to its end.
 func velador(t *testing.T, env []string, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), slack*60*time.Second)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, binary, args...)
 	cmd.Env, cmd.Dir = environ(env...), t.TempDir()

@@ -32,7 +32,7 @@ const (
 
 // settleWithin bounds what a site may take to be whole after the last fault, of our time: a restart
 // and a connection may have to wait for half a minute each by then.
-const settleWithin = 3 * time.Minute
+const settleWithin = slack * 3 * time.Minute
 
 // TestFaultSchedule lets the market of a day go by at hundreds of times its speed, while connections,
 // answers, processes and the database fail as a seed decides, and then finds in the database what the
