@@ -43,7 +43,8 @@ type Resume struct {
 	// Last is the open time of the newest stored candle; HasLast is false when none is stored.
 	Last    Millis
 	HasLast bool
-	// Missing are the stretches before Last that are not stored and not known as absent, oldest first.
+	// Missing are the stretches that are not stored and not known as absent, and the ledger's open gaps,
+	// oldest first; all of them begin before Last.
 	Missing []Range
 	// ConfirmedTo is where the confirmed part of the series ends: candles that opened later are
 	// provisional (see Audit). Where nothing is confirmed it lies just before the oldest candle that was

@@ -1,6 +1,11 @@
 package store
 
-import "velador/internal/candle"
+import (
+	"cmp"
+	"slices"
+
+	"velador/internal/candle"
+)
 
 // Jump is two neighbours among the stored candles of a series that do not follow each other.
 type Jump struct{ After, Before candle.Millis } // open times
@@ -25,6 +30,26 @@ func Missing(tf candle.Timeframe, jumps []Jump, absent []candle.Gap) []candle.Ra
 		missing = appendWithout(missing, tf, hole, absent)
 	}
 	return missing
+}
+
+// WithOpen adds to missing stretches what the open gaps of the ledger name beside; both are sorted by
+// their beginning, and so is the result. Such a gap lies further back than was looked, or before the first
+// candle; or its candles are stored, and who stored them died before saying so: then they are found again,
+// and it is said.
+func WithOpen(tf candle.Timeframe, missing []candle.Range, open []candle.Gap) []candle.Range {
+	known := make([]candle.Gap, len(missing))
+	for i, r := range missing {
+		known[i].Range = r
+	}
+	all := slices.Clone(missing)
+	for _, gap := range open {
+		for len(known) > 0 && known[0].Range.To < gap.Range.From {
+			known = known[1:]
+		}
+		all = appendWithout(all, tf, gap.Range, known)
+	}
+	slices.SortFunc(all, func(a, b candle.Range) int { return cmp.Compare(a.From, b.From) })
+	return all
 }
 
 // appendWithout appends what is left of hole when the absent gaps are cut out.

@@ -194,10 +194,11 @@ type Candles interface {
 	// already, where something is.
 	Write(ctx context.Context, entries []Entry) (Written, error)
 	// Resume tells where to take up a series. Missing lists the stretches without candles between
-	// the oldest and the newest stored one, less those the ledger knows as absent, and for
-	// timeframes that are not Anchored only the open gaps of the ledger. It looks back over at most
-	// lookBack candles, also for ConfirmedTo where nothing is confirmed. Of the Ledger it gives at most
-	// MaxLedger gaps in each state, for absent ones wherever they are.
+	// the oldest and the newest stored one, less those the ledger knows as absent, and the open gaps of
+	// the ledger that begin before the newest one; for timeframes that are not Anchored those alone. It
+	// looks back over at most lookBack candles, for ConfirmedTo too where nothing is confirmed; the open
+	// gaps are wherever they are. Of the Ledger it gives at most MaxLedger gaps in each state, for absent
+	// ones wherever they are.
 	Resume(ctx context.Context, series candle.Series, lookBack int) (candle.Resume, error)
 	// EachCandle calls yield for each candle of the query, in order, while reading; it stops at the
 	// first error, which it returns. A series that is not known has no candles.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -295,6 +296,7 @@ func (s *Store) Resume(ctx context.Context, series candle.Series, lookBack int) 
 		first.add(confirmedSQL, seriesParams(series)...)
 		first.add(firstSeenSQL, seriesParams(series, int64(max(lookBack, 1)))...)
 		first.add(ledgerSQL, seriesParams(series, store.MaxLedger)...)
+		first.add(selectGapsSQL, append(seriesParams(series, math.MinInt64, math.MaxInt64), []byte(candle.GapOpen))...)
 		anchored := series.Timeframe.Anchored()
 		if anchored {
 			first.add(jumpsSQL, seriesParams(series, int64(max(lookBack, 0)), series.Timeframe.Step().Milliseconds())...)
@@ -316,24 +318,32 @@ func (s *Store) Resume(ctx context.Context, series candle.Series, lookBack int) 
 		if resume.Ledger, err = decodeGaps(series, first.results[3].Rows); err != nil {
 			return err
 		}
-		if !anchored {
-			gaps, err := selectGaps(ctx, conn, series, candle.Range{From: math.MinInt64, To: resume.Last}, candle.GapOpen)
-			for _, gap := range gaps[max(0, len(gaps)-max(lookBack, 0)):] {
-				resume.Missing = append(resume.Missing, gap.Range)
-			}
+		open, err := decodeGaps(series, first.results[4].Rows)
+		if err != nil {
 			return err
 		}
-		pairs, err := integers(first.results[4].Rows, 2)
-		if err != nil || len(pairs) == 0 {
+		open = slices.DeleteFunc(open, func(g candle.Gap) bool { return g.Range.From > resume.Last })
+		if !anchored {
+			resume.Missing = store.WithOpen(series.Timeframe, nil, open)
+			return nil
+		}
+		pairs, err := integers(first.results[5].Rows, 2)
+		if err != nil {
 			return err
 		}
 		jumps := make([]store.Jump, len(pairs))
 		for i, pair := range pairs {
 			jumps[i] = store.Jump{After: candle.Millis(pair[0]), Before: candle.Millis(pair[1])}
 		}
-		absent, err := selectGaps(ctx, conn, series, candle.Range{From: jumps[0].After, To: resume.Last}, candle.GapAbsent)
-		resume.Missing = store.Missing(series.Timeframe, jumps, absent)
-		return err
+		if len(jumps) > 0 {
+			absent, err := selectGaps(ctx, conn, series, candle.Range{From: jumps[0].After, To: resume.Last}, candle.GapAbsent)
+			if err != nil {
+				return err
+			}
+			resume.Missing = store.Missing(series.Timeframe, jumps, absent)
+		}
+		resume.Missing = store.WithOpen(series.Timeframe, resume.Missing, open)
+		return nil
 	})
 	if err != nil {
 		return candle.Resume{}, err

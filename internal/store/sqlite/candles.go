@@ -92,12 +92,13 @@ func (s *Store) Resume(ctx context.Context, series candle.Series, lookBack int) 
 		if resume.Ledger, err = queryGaps(ctx, c, series, ledgerSQL, seriesParams(series, store.MaxLedger)); err != nil {
 			return err
 		}
-		if !series.Timeframe.Anchored() {
-			gaps, err := selectGaps(ctx, c, series, candle.Range{From: math.MinInt64, To: resume.Last}, candle.GapOpen)
-			for _, gap := range gaps[max(0, len(gaps)-max(lookBack, 0)):] {
-				resume.Missing = append(resume.Missing, gap.Range)
-			}
+		open, err := selectGaps(ctx, c, series, candle.Range{From: math.MinInt64, To: resume.Last}, candle.GapOpen)
+		if err != nil {
 			return err
+		}
+		if !series.Timeframe.Anchored() {
+			resume.Missing = store.WithOpen(series.Timeframe, nil, open)
+			return nil
 		}
 		var jumps []store.Jump
 		params := seriesParams(series, int64(max(lookBack, 0)), series.Timeframe.Step().Milliseconds())
@@ -106,12 +107,18 @@ func (s *Store) Resume(ctx context.Context, series candle.Series, lookBack int) 
 			jumps = append(jumps, store.Jump{After: candle.Millis(pair[0]), Before: candle.Millis(pair[1])})
 			return err
 		})
-		if err != nil || len(jumps) == 0 {
+		if err != nil {
 			return err
 		}
-		absent, err := selectGaps(ctx, c, series, candle.Range{From: jumps[0].After, To: resume.Last}, candle.GapAbsent)
-		resume.Missing = store.Missing(series.Timeframe, jumps, absent)
-		return err
+		if len(jumps) > 0 {
+			absent, err := selectGaps(ctx, c, series, candle.Range{From: jumps[0].After, To: resume.Last}, candle.GapAbsent)
+			if err != nil {
+				return err
+			}
+			resume.Missing = store.Missing(series.Timeframe, jumps, absent)
+		}
+		resume.Missing = store.WithOpen(series.Timeframe, resume.Missing, open)
+		return nil
 	})
 	if err != nil {
 		return candle.Resume{}, err

@@ -51,6 +51,24 @@ var resumeTests = []test{
 			t.Errorf("the series ends at %s: %v", r.Last, err)
 		}
 	}},
+	{name: "OpenGapsOfTheLedgerAreMissingWhereverTheyAre", run: func(t *testing.T, s store.Store) {
+		series := eth(candle.Minute1)
+		m := func(n int) candle.Millis { return base + candle.Millis(n)*minute }
+		// 0-9 and 20-29 and 32-39 are stored.
+		write(t, s, store.Written{New: 28}, slices.Concat(bars(series, m(0), 10), bars(series, m(20), 10), bars(series, m(32), 8))...)
+		write(t, s, store.Written{}, gapEntries(
+			gap(series, m(-5), m(-3), candle.GapOpen),                                            // before the first candle
+			gap(series, m(10), m(19), candle.GapOpen),                                            // further back than is looked
+			gap(series, m(22), m(23), candle.GapOpen), gap(series, m(34), m(34), candle.GapOpen), // stored, and nobody has said so
+			gap(series, m(29), m(31), candle.GapOpen),                                                  // in part
+			gap(series, m(45), m(46), candle.GapOpen),                                                  // after the last candle
+			gap(series, m(26), m(26), candle.GapAbsent), gap(series, m(27), m(27), candle.GapRepaired), // not open
+			gap(eth(candle.Minute3), m(1), m(1), candle.GapOpen), gap(eth(candle.Minute3), m(5), m(5), "absent"), // another series
+		)...)
+		old := []candle.Range{{From: m(-5), To: m(-3)}, {From: m(10), To: m(19)}, {From: m(22), To: m(23)}}
+		missing(t, s, series, 12, append(old[:3:3], candle.Range{From: m(29), To: m(29)}, candle.Range{From: m(30), To: m(31)}, candle.Range{From: m(34), To: m(34)})...)
+		missing(t, s, series, 2, append(old[:3:3], candle.Range{From: m(29), To: m(31)}, candle.Range{From: m(34), To: m(34)})...)
+	}},
 	{name: "AnOpenOffTheGridIsNoHole", run: func(t *testing.T, s store.Store) {
 		series := eth(candle.Minute15)
 		// The outage of February 2018 (EXCHANGES.md 2.15).
