@@ -16,7 +16,7 @@ func (x *actor) restart(ctx context.Context, pid int) reply {
 	case <-x.ended:
 		return reply{Outcome: outcomeUnknown}
 	case <-ctx.Done():
-		return reply{Outcome: outcomeFailed, Failed: errClosing.Error()}
+		return reply{Outcome: outcomeFailed, Failed: notReached}
 	}
 	return <-request.reply // whoever takes a request answers it
 }
@@ -27,15 +27,14 @@ func (x *actor) accept(request stopRequest) bool {
 		request.reply <- reply{Outcome: outcomeUnknown}
 		return false
 	}
-	x.pending = &request
+	x.owed = append(x.owed, request)
 	return true
 }
 
-// fulfilled answers a restart under way, if there is one.
+// fulfilled answers the restarts under way.
 func (x *actor) fulfilled(r reply) {
-	if x.pending == nil {
-		return
+	for _, request := range x.owed {
+		request.reply <- r
 	}
-	x.pending.reply <- r
-	x.pending = nil
+	x.owed = nil
 }

@@ -90,14 +90,25 @@ func (x *actor) noteLife() {
 	})
 }
 
+// awaitTurn waits until one more of all processes may be started, and does meanwhile what is asked for: of
+// hundreds that are resumed together, nobody waits for the last one to have begun before it can be stopped.
+func (x *actor) awaitTurn(ctx context.Context) error {
+	turn := x.agent.starts.Reserve()
+	for pause := turn.Delay(); pause > 0; pause = turn.Delay() {
+		x.setStage(inLine)
+		if _, err := x.attend(ctx, pause); err != nil {
+			turn.Cancel()
+			return err
+		}
+	}
+	return nil
+}
+
 // launch starts a process, or adopts the one that holds the collector's lock. The intent is in the
 // registry before the process exists, except when the registry is away: then the lock file alone
 // tells of it. With an error that isEnd there may be a process, for quit.
 func (x *actor) launch(ctx context.Context) error {
 	x.setStage(launching)
-	if err := x.agent.starts.Wait(x.ctx); err != nil {
-		return context.Cause(x.ctx)
-	}
 	runID := rand.Text()
 	identify(&x.row, x.agent.cfg.Name, proc.Identity{RunID: runID})
 	x.row.Host, x.row.NextAttempt = x.agent.cfg.HostName, time.Time{}

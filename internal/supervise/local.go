@@ -44,7 +44,7 @@ type actor struct {
 
 	stops     chan stopRequest
 	restarts  chan stopRequest
-	pending   *stopRequest  // a restart under way: its answer is owed
+	owed      []stopRequest // restarts under way, whose answers are owed
 	looks     chan struct{} // the row has changed in a way that concerns the actor: look
 	condemned chan condemnation
 	ctx       context.Context // ends with errClosing or errLost as its cause
@@ -58,6 +58,10 @@ type actor struct {
 	mu   sync.Mutex
 	seen condition
 }
+
+// notReached is why a command to an actor was not carried out: its agent is ending, or the actor is busy
+// with a start that takes its time.
+const notReached = "its agent did not come to it in time; ask again"
 
 type stopRequest struct {
 	pid   int
@@ -130,7 +134,7 @@ func (x *actor) stop(ctx context.Context, pid int) reply {
 	case <-x.ended:
 		return reply{Outcome: outcomeUnknown}
 	case <-ctx.Done():
-		return reply{Outcome: outcomeFailed, Failed: errClosing.Error()}
+		return reply{Outcome: outcomeFailed, Failed: notReached}
 	}
 	return <-request.reply // whoever takes a request answers it
 }
@@ -157,12 +161,15 @@ func (x *actor) live(ctx context.Context) error {
 		}
 	} else if wait := x.recall(); wait > 0 { // a ban outlives whoever heard of it
 		x.fail(ctx, restart{after: wait}, x.row.LastError)
-		if _, err := x.attend(ctx, wait); err != nil {
+		if err := x.rest(ctx, wait); err != nil {
 			return err
 		}
 	}
 	for {
 		if x.process == nil {
+			if err := x.awaitTurn(ctx); err != nil {
+				return err
+			}
 			if err := x.launch(ctx); isEnd(err) {
 				return err
 			} else if err != nil && x.task.first && !x.hadLife {
@@ -172,7 +179,7 @@ func (x *actor) live(ctx context.Context) error {
 				next := nextRestart(x.failures, life{}, x.agent.cfg.Healthy, x.agent.cfg.Backoff, mathrand.Float64())
 				x.fail(ctx, next, fmt.Sprintf("it could not be started: %s", err))
 				x.fulfilled(reply{Outcome: outcomeFailed, Failed: x.row.LastError})
-				if _, err := x.attend(ctx, next.after); err != nil {
+				if err := x.rest(ctx, next.after); err != nil {
 					return err
 				}
 				continue
@@ -199,11 +206,11 @@ func (x *actor) live(ctx context.Context) error {
 			x.log("the configuration of a collector is wrong; it is not started again", "ended", ended.String())
 			x.row.LastError = ended.String() + "; its configuration is wrong, so it is not started again"
 			return errUnwanted
-		case x.pending != nil: // at once, and no failure
+		case len(x.owed) > 0: // at once, and no failure
 			continue
 		}
 		x.fail(ctx, next, ended.String())
-		if _, err := x.attend(ctx, next.after); err != nil {
+		if err := x.rest(ctx, next.after); err != nil {
 			return err
 		}
 	}
@@ -212,6 +219,13 @@ func (x *actor) live(ctx context.Context) error {
 // isEnd tells an error after which the actor ends from one after which it tries again.
 func isEnd(err error) bool {
 	return errors.Is(err, errClosing) || errors.Is(err, errLost) || errors.Is(err, errUnwanted)
+}
+
+// rest waits between two lives.
+func (x *actor) rest(ctx context.Context, pause time.Duration) error {
+	x.setStage(resting)
+	_, err := x.attend(ctx, pause)
+	return err
 }
 
 // attend waits: while there is a process for its end, else for the pause before the next one. It does
@@ -226,7 +240,6 @@ func (x *actor) attend(ctx context.Context, pause time.Duration) (why string, er
 		timer := time.NewTimer(pause)
 		defer timer.Stop()
 		due = timer.C
-		x.setStage(resting)
 	}
 	for err == nil {
 		again, stopTimer := x.saveTimer()

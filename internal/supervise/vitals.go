@@ -13,6 +13,7 @@ type stage uint8
 
 const (
 	launching stage = iota // a process is being started, or taken up
+	inLine                 // it waits for its turn to be started
 	tending                // its process runs
 	resting                // it waits for the next attempt
 	halting                // its process was told to end
@@ -75,7 +76,7 @@ func (c *condition) phase(now, listening time.Time, silence time.Duration) colle
 	switch {
 	case c.stage == halting:
 		return collector.PhaseStopping
-	case c.stage == launching:
+	case c.stage == launching, c.stage == inLine:
 		return collector.PhaseStarting
 	case c.process == nil:
 		return collector.PhaseBackoff
