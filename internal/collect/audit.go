@@ -37,6 +37,9 @@ type audit struct {
 	upTo  candle.Millis // what the question under way, or to be asked again, is about
 	looks int           // answers that held a hole which is not explained
 	join  bool          // the first question about the present is to begin with what is provisional
+	// overtaken tells that the stream has brought a candle behind the series while a question was under way:
+	// the answer may be older than that, and say nothing about it.
+	overtaken bool
 }
 
 // auditFrom tells where the confirmed part of the series ends.
@@ -95,6 +98,10 @@ func (s *splice) askAudit(now candle.Millis) question {
 // answerAudit takes what history says of provisional candles. All of it is handed over again: what the
 // store has already changes nothing, what it lacks is found, and what differs is corrected.
 func (s *splice) answerAudit(p exchange.Page, now candle.Millis, out outlet) {
+	if s.audit.overtaken {
+		s.audit.overtaken = false // it is asked again at once
+		return
+	}
 	rows := within(p.Candles, s.audit.to, s.audit.upTo)
 	if len(rows) == 0 {
 		// What is expected is missing at the end, and may come late; the next hour's rows will tell.
@@ -176,6 +183,10 @@ func (s *splice) rejoin(p exchange.Page, now candle.Millis, out outlet) {
 		return
 	}
 	s.audit.join = false
+	if s.audit.overtaken {
+		s.audit.overtaken = false // its hour will come
+		return
+	}
 	rows := within(p.Candles, s.audit.to, s.last)
 	for len(rows) > 0 && !s.final(rows[len(rows)-1], p) {
 		rows = rows[:len(rows)-1]

@@ -125,6 +125,21 @@ var auditTables = []struct{ name, timeframe, script string }{
 		10:46:10  asks 09:15..09:45 history                                                   ->
 		10:46:10  answers 09:15 09:30 09:45                                                   -> 09:30 gap[09:30..09:30 repaired 1]
 	`},
+	{"an answer that a late frame has overtaken confirms nothing", "15m", `
+		10:16     start stored=10:00 confirmed=10:00 hour=00:05                               ->
+		10:16     asks 10:00..10:31 catch-up                                                  ->
+		10:16     answers 10:00 forming=10:15                                                 ->
+		11:00     stream 10:15 10:45                                                          -> 10:15
+		11:00     asks 10:15..11:15 repair                                                    ->
+		11:00     answers 10:15 10:45 forming=11:00                                           -> gap[10:30..10:30 open 1] 10:45
+		11:01     asks 10:15..10:45 history                                                   ->
+		11:01     answers 10:15 10:45                                                         -> gap[10:30..10:30 open 2]
+		11:05     asks 10:00..10:45 reread                                                    ->
+		11:05     stream 10:30                                                                -> 10:30 gap[10:30..10:30 repaired 2]
+		11:05     answers 10:00 10:15 10:45                                                   ->
+		11:05     asks 10:00..10:45 reread                                                    ->
+		11:05     answers 10:00 10:15 10:30 10:45         -> again[10:15] again[10:30] again[10:45] audit[10:00:00.001..10:45 3]
+	`},
 	{"a candle of four hours is read again once", "4h", `
 		12:10     start stored=08:00 confirmed=04:00 hour=00:05                               ->
 		12:10     asks 04:00..16:10 catch-up                                                  ->

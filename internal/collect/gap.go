@@ -80,6 +80,7 @@ func (s *splice) fill(c candle.Candle, now candle.Millis, out outlet) {
 				h.due = now // history has the last word about what is confirmed
 				return
 			}
+			s.audit.overtaken = s.asking
 			out.candle(c)
 			s.divide(h, []candle.Candle{c}, now, out)
 			return
