@@ -2,6 +2,8 @@ package access
 
 import (
 	"fmt"
+	"net"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -142,4 +144,26 @@ func TestOnlyOurNamesAreAllowed(t *testing.T) {
 	if !NewHosts("*").Allows("anything") || !(*Hosts)(nil).Allows("anything") {
 		t.Error("all are allowed, and yet")
 	}
+}
+
+// A page of another site has a name of its own, and no name is allowed that was not given.
+func FuzzHost(f *testing.F) {
+	for _, host := range []string{"localhost:3000", "[::1]:3000", "127.0.0.1", "velador.example.", "evil.example:80", "localhost.evil.example", "a.localhost", "::1", "[fe80::1%25eth0]:80", "1.2.3.4.evil.example", "[velador.example]", ":80", ""} {
+		f.Add(host)
+	}
+	hosts := NewHosts("velador.example")
+	f.Fuzz(func(t *testing.T, host string) {
+		if !hosts.Allows(host) {
+			return
+		}
+		name, _, err := net.SplitHostPort(host)
+		if err != nil {
+			name = host
+		}
+		_, err = netip.ParseAddr(strings.TrimSuffix(strings.Trim(name, "[]"), "."))
+		name = strings.Trim(strings.ToLower(name), "[].")
+		if err != nil && name != "velador.example" && name != "localhost" && !strings.HasSuffix(name, ".localhost") {
+			t.Errorf("%q is allowed", host)
+		}
+	})
 }

@@ -283,23 +283,29 @@ type publishAnswer struct {
 	} `json:"error"`
 }
 
+// refusal reads why the bus did not take a message; nil when it did.
+func refusal(msg *nats.Msg) error {
+	var answer publishAnswer
+	switch {
+	case msg.Header.Get("Status") != "": // nobody listens to the subject: no stream, or not yet
+		return nats.ErrNoResponders
+	case json.Unmarshal(msg.Data, &answer) != nil:
+		return errors.New("the bus sent an answer that is none")
+	case answer.Error != nil:
+		return errors.New(answer.Error.Description)
+	case answer.Stream == "":
+		return errors.New("the bus sent an answer that is none")
+	}
+	return nil
+}
+
 // receive takes an acknowledgement, or a refusal.
 func (p *Publisher) receive(msg *nats.Msg) {
 	n, err := strconv.ParseUint(msg.Subject[len(p.inbox):], 36, 64)
 	if err != nil {
 		return
 	}
-	var answer publishAnswer
-	switch {
-	case msg.Header.Get("Status") != "": // nobody listens to the subject: no stream, or not yet
-		err = nats.ErrNoResponders
-	case json.Unmarshal(msg.Data, &answer) != nil:
-		err = errors.New("the bus sent an answer that is none")
-	case answer.Error != nil:
-		err = errors.New(answer.Error.Description)
-	case answer.Stream == "":
-		err = errors.New("the bus sent an answer that is none")
-	}
+	err = refusal(msg)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if n < p.first || n >= p.next || p.closed {

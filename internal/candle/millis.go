@@ -36,6 +36,8 @@ const (
 // timeForms are what ParseMillis reads beside epoch milliseconds. Without a zone, UTC is meant.
 var timeForms = []string{time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02 15:04:05", "2006-01-02 15:04", "2006-01-02"}
 
+func (m Millis) writable() bool { return m >= MinMillis && m <= MaxMillis }
+
 // ParseMillis reads an instant as people and programs write it: epoch milliseconds, RFC 3339
 // ("2026-11-23T10:00:00Z"), or a UTC date with or without a time ("2026-11-23", "2026-11-23 10:00").
 func ParseMillis(s string) (Millis, error) {
@@ -43,15 +45,20 @@ func ParseMillis(s string) (Millis, error) {
 		return 0, fmt.Errorf("%.20q… is no time: it is %d characters long", s, len(s))
 	}
 	if n, err := strconv.ParseInt(s, 10, 64); err == nil {
-		if m := Millis(n); m >= MinMillis && m <= MaxMillis {
+		if m := Millis(n); m.writable() {
 			return m, nil
 		}
 		return 0, fmt.Errorf("time %s is outside the years 1 to 9999: epoch milliseconds are expected, perhaps these are microseconds", s)
 	}
 	for _, form := range timeForms {
-		if t, err := time.Parse(form, s); err == nil {
-			return MillisOf(t), nil
+		t, err := time.Parse(form, s)
+		if err != nil {
+			continue
 		}
+		if m := MillisOf(t); m.writable() { // the year 9999 of another zone may be 10000 in UTC
+			return m, nil
+		}
+		return 0, fmt.Errorf("time %s is outside the years 1 to 9999 of UTC", s)
 	}
 	return 0, fmt.Errorf("%q is no time: give epoch milliseconds or RFC 3339, such as 2026-11-23T10:00:00Z", s)
 }

@@ -53,6 +53,11 @@ func readEnvFile(path string, required bool) (map[string]string, error) {
 	if len(text) > maxEnvFile {
 		return nil, usagef("%s is larger than %d bytes: is it a file of settings, one NAME=value a line?", path, maxEnvFile)
 	}
+	return parseEnvFile(path, text)
+}
+
+// parseEnvFile reads the content of the file at path.
+func parseEnvFile(path string, text []byte) (map[string]string, error) {
 	settings, err := godotenv.UnmarshalBytes(text)
 	if err != nil {
 		// The library quotes the text around the mistake, which may be a password.

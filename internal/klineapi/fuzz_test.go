@@ -1,6 +1,7 @@
 package klineapi
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
@@ -94,6 +95,57 @@ func FuzzTopic(f *testing.F) {
 		}
 		if topic.name != name {
 			t.Errorf("%q became %q", name, topic.name)
+		}
+	})
+}
+
+// Whatever steers the simulator: it is done, or refused with a sentence.
+func FuzzControl(f *testing.F) {
+	for _, seed := range []struct{ method, path, body string }{
+		{"POST", "/faults", `{"kind":"frame-drop","rate":0.5,"count":3}`}, {"POST", "/faults", `[{"kind":"rest-slow","delay":"1s"},{"kind":"x"}]`}, {"POST", "/faults", `{"rate":1e999}`},
+		{"POST", "/shutdown", `{"lead":"60s"}`}, {"POST", "/shutdown", `{"lead":-5}`}, {"POST", "/cut", `{"reset":true}`}, {"DELETE", "/faults?id=3", ""}, {"DELETE", "/faults?id=%zz", ""},
+		{"GET", "/counters", ""}, {"PATCH", "/", "null"},
+	} {
+		f.Add(seed.method, seed.path, []byte(seed.body))
+	}
+	market := newMarket()
+	f.Fuzz(func(t *testing.T, method, path string, body []byte) {
+		api := New(Config{Source: market, Clock: newStepClock(t0)})
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		defer func() { _ = api.Run(ctx) }() // ends what was begun
+		path, query, _ := strings.Cut(path, "?")
+		r := httptest.NewRequest(http.MethodPost, "http://x/", strings.NewReader(string(body)))
+		r.Method, r.URL = method, &url.URL{Path: path, RawQuery: query}
+		rec := httptest.NewRecorder()
+		api.Control().ServeHTTP(rec, r)
+		switch rec.Code {
+		case 200, 201, 400:
+			if !json.Valid(rec.Body.Bytes()) {
+				t.Errorf("%d with %q", rec.Code, rec.Body)
+			}
+		case 204, 301, 307, 404, 405:
+		default:
+			t.Errorf("%s %s %q: status %d", method, path, body, rec.Code)
+		}
+	})
+}
+
+func FuzzProfile(f *testing.F) {
+	for _, seed := range []string{`{}`, `{"wall_control":true,"weight_limit":500,"rest_lag":"2s"}`, `{"close_lost":2}`, `{"nobody":1}`, `{"tick":"-1s"}`, `null`, `[`} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		p, err := ParseProfile(data)
+		if err != nil {
+			return
+		}
+		again, err := json.Marshal(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if back, err := ParseProfile(again); err != nil || back != p {
+			t.Errorf("%q is read as %+v and came back as %+v: %v", data, p, back, err)
 		}
 	})
 }

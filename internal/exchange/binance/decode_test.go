@@ -2,14 +2,18 @@ package binance
 
 import (
 	"encoding/json"
+	"errors"
+	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	jsonv2 "github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"velador/internal/candle"
 	"velador/internal/exchange"
+	"velador/internal/problem"
 )
 
 func decode(t *testing.T, text string) (frame, error) {
@@ -238,6 +242,65 @@ func FuzzExchangeInfo(f *testing.F) {
 		}
 		if err := jsonv2.Unmarshal([]byte(text), &reference); err != nil || len(reference.Symbols) != count {
 			t.Fatalf("%q: %d markets, the reference has %d (%v)", text, count, len(reference.Symbols), err)
+		}
+	})
+}
+
+func FuzzTime(f *testing.F) {
+	for _, text := range []string{`{"serverTime":1795428905123}`, `{"serverTime":1795428905123456}`, `{"serverTime":0}`, `{"serverTime":-1}`, `{"a":[1],"serverTime":1e3}`, `[]`, ``} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		at, err := decodeTime(text)
+		if err == nil && (at == 0 || !json.Valid(text)) {
+			t.Fatalf("%q is read as %d", text, at)
+		}
+	})
+}
+
+// Whatever a refusal says: it is an error with a kind, a ban ends within three days, and its reason is
+// short enough for a log.
+func FuzzRefusal(f *testing.F) {
+	for _, c := range []struct {
+		status     int
+		retry, use string
+		body       string
+	}{
+		{429, "7", "6001", `{"code":-1003,"msg":"Too much request weight used"}`}, {418, "259201", "", `{"code":-1003,"msg":"banned until 1795428905123"}`},
+		{418, "-1", "x", ""}, {429, "99999999999999999999", "-5", "<html>"}, {400, "", "", `{"code":-1121,"msg":"Invalid symbol."}`},
+		{400, "", "", `{"code":-1100,"msg":"Illegal characters found in parameter 'symbol'"}`}, {451, "", "", `{"code":0,"msg":"\ud800"}`}, {503, "Wed, 21 Oct 2026 07:28:00 GMT", "1e9", `{"code":"x"}`},
+	} {
+		f.Add(c.status, c.retry, c.use, c.body)
+	}
+	f.Fuzz(func(t *testing.T, status int, retry, use, body string) {
+		if status == http.StatusOK {
+			return
+		}
+		budget := exchange.NewLocalBudget(nil)
+		e := New(Config{Budget: budget})
+		header := http.Header{"Retry-After": {retry}, "X-Mbx-Used-Weight-1m": {use}}
+		e.observe(header)
+		err := e.answered(status, header, strings.NewReader(body), subject{symbol: "ETHUSDT", timeframe: candle.Minute1})
+		kind := problem.KindOf(err)
+		if len(err.Error()) > 2000 {
+			t.Errorf("the reason is %d bytes long", len(err.Error()))
+		}
+		var ban *exchange.BanError
+		isBan := errors.As(err, &ban)
+		if isBan != (status == http.StatusTooManyRequests || status == http.StatusTeapot) || isBan != (kind == problem.Banned) {
+			t.Fatalf("%d is %v", status, err)
+		}
+		if isBan {
+			if left := time.Until(ban.Until); left <= 0 || left > maxRetryAfter {
+				t.Errorf("Retry-After %q is a ban for %s", retry, left)
+			}
+			if _, banned := budget.Banned(); !banned {
+				t.Error("the budget does not know of the ban")
+			}
+			return
+		}
+		if kind != problem.Unavailable && kind != problem.NotFound && kind != problem.Invalid {
+			t.Errorf("%d %q is of kind %v", status, body, kind)
 		}
 	})
 }
