@@ -3,13 +3,16 @@ package server
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
 	"unicode/utf8"
 
+	"velador/internal/access"
 	"velador/internal/candle"
 	"velador/internal/problem"
 	"velador/internal/server/servertest"
@@ -101,6 +104,82 @@ func FuzzCandlesQuery(f *testing.F) {
 			return
 		}
 		judge(t, answer, "OK, Bad Request")
+	})
+}
+
+// FuzzQueries asks all calls that read, but those of which others are the target, and those that stream.
+func FuzzQueries(f *testing.F) {
+	paths := []string{"/api/coverage", "/api/collectors", "/api/collectors/status", "/api/collectors/1", "/api/collectors/1/history", "/api/collectors/1/logs", "/healthz", "/readyz"}
+	for i := range paths {
+		for _, query := range []string{"", ethSeries, ethSeries + "&by=day", ethSeries + "&by=day&from=0001-01-01&to=9999-12-31", ethSeries + "&by=week", ethSeries + "&from=2&to=1",
+			"limit=10", "limit=-1", "limit=1e9", "tail=5", "tail=x&follow=maybe", "%zz", ";&=", "limit=1&limit=2"} {
+			f.Add(uint8(i), query)
+		}
+	}
+	ask := fuzzed()
+	f.Fuzz(func(t *testing.T, path uint8, query string) {
+		r := httptest.NewRequest(http.MethodGet, paths[int(path)%len(paths)], nil)
+		r.URL.RawQuery = query
+		if r.URL.Query().Has("follow") && strings.Contains(query, "true") {
+			return // for ever
+		}
+		judge(t, ask(r), "OK, Bad Request, Not Found")
+	})
+}
+
+func FuzzVerify(f *testing.F) {
+	for _, seed := range []string{
+		ethMinute, `{"symbol":"ETHUSDT","timeframe":"1m","from":"2025-11-04","to":"1762257660000","dryRun":true}`, `{"symbol":"ETHUSDT","timeframe":"1m","from":5}`,
+		`{"symbol":"*","timeframe":"1m"}`, `{"symbol":"ETHUSDT","timeframe":"1m","dryRun":"yes"}`, `{"symbol":"ETHUSDT","timeframe":"1m","dryRun":null,"from":"0","to":"0"}`, `[]`, ``,
+	} {
+		f.Add([]byte(seed))
+	}
+	s := New(Config{Fleet: servertest.NewFleet(time.Now), Candles: servertest.Minutes("ETHUSDT", candle.MillisOf(noon), 3), Logs: servertest.NewLogs(), Exchanges: []string{"binance"}})
+	f.Fuzz(func(t *testing.T, body []byte) {
+		task, err := s.parseVerify(body)
+		switch {
+		case err != nil && problem.KindOf(err) != problem.Invalid:
+			t.Fatalf("%q is refused by %v", body, err)
+		case err == nil && (!task.Series.Timeframe.Valid() || task.Series.Symbol == "" || task.Series.Exchange != "binance" || task.Range.Empty() || task.Range == (candle.Range{})):
+			t.Fatalf("%q is read as %+v", body, task)
+		}
+	})
+}
+
+// Whatever stands in the form of the door, it leads to a path of this server or stays shut.
+func FuzzLogin(f *testing.F) {
+	const token = "0123456789abcdef"
+	for _, seed := range []struct{ next, guess string }{
+		{"/", token}, {"//evil.example", token}, {"/\\evil.example", token}, {"https://evil.example/", token}, {"/login", token}, {"/a?b=//c#d", token},
+		{"/\t/evil.example", token}, {"javascript:alert(1)", token}, {"/%2f%2fevil.example", token}, {"", "x"}, {"/\x00", ""},
+	} {
+		f.Add(seed.next, seed.guess)
+	}
+	var keys access.Keys
+	if err := keys.AddFile("ops " + token); err != nil {
+		f.Fatal(err)
+	}
+	s := New(Config{Fleet: servertest.NewFleet(time.Now), Candles: servertest.Minutes("ETHUSDT", candle.MillisOf(noon), 3), Logs: servertest.NewLogs(), Keys: &keys, Clock: time.Now})
+	who := 0
+	f.Fuzz(func(t *testing.T, next, guess string) {
+		who++ // one who guesses too often is kept waiting
+		form := url.Values{"next": {next}, "token": {guess}}.Encode()
+		r := httptest.NewRequest(http.MethodPost, loginPath, strings.NewReader(form))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.RemoteAddr = fmt.Sprintf("10.%d.%d.%d:5", who>>16&255, who>>8&255, who&255)
+		answer := httptest.NewRecorder()
+		s.Handler().ServeHTTP(answer, r)
+		opened := answer.Header().Get("Set-Cookie") != ""
+		if right := strings.TrimSpace(guess) == token; opened != right {
+			t.Fatalf("the token %q: %d", guess, answer.Code)
+		}
+		if !opened {
+			return
+		}
+		to, err := url.Parse(answer.Header().Get("Location"))
+		if text := answer.Header().Get("Location"); err != nil || to.Host != "" || to.Scheme != "" || !strings.HasPrefix(text, "/") || strings.HasPrefix(text, "//") || strings.HasPrefix(text, `/\`) {
+			t.Errorf("%q leads to %q", next, text)
+		}
 	})
 }
 
