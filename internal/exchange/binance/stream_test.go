@@ -93,12 +93,12 @@ func TestMissingAcknowledgementEndsTheConnection(t *testing.T) {
 func TestPingsKeepAQuietConnection(t *testing.T) {
 	t.Parallel()
 	v := newVenue(t).start(false)
-	e := v.adapter(func(c *Config) { c.Silence = time.Second })
+	e := v.adapter(func(c *Config) { c.Silence = 3 * time.Second })
 	c := dial(t, e, testSymbol)
 	if _, err := next(t, c); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 2500*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 4500*time.Millisecond)
 	defer cancel()
 	if event, err := c.Receive(ctx); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("%+v, %v", event, err)

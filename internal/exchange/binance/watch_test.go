@@ -129,7 +129,7 @@ func TestPeerThatVanishedWithoutAWordIsNoticed(t *testing.T) {
 	t.Parallel()
 	v := newVenue(t).start(false)
 	network := newLossy(t, v.server.Listener.Addr().String())
-	e := v.adapter(func(c *Config) { c.WSURL, c.Silence = "ws://"+network.listener.Addr().String(), 600*time.Millisecond })
+	e := v.adapter(func(c *Config) { c.WSURL, c.Silence = "ws://"+network.listener.Addr().String(), 3*time.Second })
 	c := dial(t, e, testSymbol)
 	if _, err := next(t, c); err != nil {
 		t.Fatal(err)
@@ -157,10 +157,11 @@ func TestDataWithoutPingsAreKeptWhileOurOwnPingsAreAnswered(t *testing.T) {
 	t.Parallel()
 	v := newVenue(t).start(false)
 	v.silent = true // it does not ping, but answers
-	e := v.adapter(func(c *Config) { c.Silence = 500 * time.Millisecond })
+	// A machine that is busy for half of that would look like a venue that does not answer.
+	e := v.adapter(func(c *Config) { c.Silence = 4 * time.Second })
 	c := dial(t, e, testSymbol)
 	v.talk(t, 50*time.Millisecond)
-	for updates := 0; updates < 30; updates++ {
+	for updates := 0; updates < 90; updates++ {
 		if _, err := next(t, c); err != nil {
 			t.Fatalf("after %d frames: %v", updates, err)
 		}
@@ -171,7 +172,7 @@ func TestDataFromAVenueThatHearsNothingOfUsAreNoLife(t *testing.T) {
 	t.Parallel()
 	v := newVenue(t).start(false)
 	network := newLossy(t, v.server.Listener.Addr().String())
-	e := v.adapter(func(c *Config) { c.WSURL, c.Silence = "ws://"+network.listener.Addr().String(), 500*time.Millisecond })
+	e := v.adapter(func(c *Config) { c.WSURL, c.Silence = "ws://"+network.listener.Addr().String(), 4*time.Second })
 	c := dial(t, e, testSymbol)
 	if _, err := next(t, c); err != nil {
 		t.Fatal(err)
@@ -185,8 +186,8 @@ func TestDataFromAVenueThatHearsNothingOfUsAreNoLife(t *testing.T) {
 }
 
 // crude gives an adapter of a venue that acknowledges a subscription and then says bytes of which the
-// protocol may think what it likes, one piece at a time, until we leave.
-func crude(t *testing.T, pieces func(n int) []byte) *Exchange {
+// protocol may think what it likes, one piece at a time, until we leave. A message may take so long.
+func crude(t *testing.T, message time.Duration, pieces func(n int) []byte) *Exchange {
 	t.Helper()
 	v := newVenue(t).start(false)
 	v.fault = func(w http.ResponseWriter, r *http.Request) {
@@ -217,7 +218,7 @@ func crude(t *testing.T, pieces func(n int) []byte) *Exchange {
 			}
 		}
 	}
-	return v.adapter(func(c *Config) { c.Silence, c.MessageTimeout = 5*time.Second, 300*time.Millisecond })
+	return v.adapter(func(c *Config) { c.Silence, c.MessageTimeout = time.Minute, message })
 }
 
 func TestMessagesWithoutEndAreGivenUpWithAReason(t *testing.T) {
@@ -261,7 +262,11 @@ func TestMessagesWithoutEndAreGivenUpWithAReason(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			stream := dial(t, crude(t, c.pieces), testSymbol)
+			message := 300 * time.Millisecond
+			if strings.Contains(c.says, "longer") {
+				message = time.Minute // it is not the time that ends it
+			}
+			stream := dial(t, crude(t, message, c.pieces), testSymbol)
 			_, err := untilLost(t, stream)
 			if problem.CodeOf(err) != problem.CodeExchangeNonsense || !strings.Contains(err.Error(), c.says) {
 				t.Errorf("%v", err)
