@@ -99,6 +99,7 @@ type Agent struct {
 	mu      sync.Mutex
 	actors  map[int64]*actor  // by row
 	runs    map[string]*actor // by the run of their process
+	doubts  map[int64]string  // by row: why its process cannot be verified
 	closing bool              // no new actors
 	acting  sync.WaitGroup
 }
@@ -144,7 +145,7 @@ func NewAgent(cfg AgentConfig) *Agent {
 	}
 	ending, cease := context.WithCancel(context.Background())
 	return &Agent{
-		cfg: cfg, log: cfg.Logger, actors: make(map[int64]*actor), runs: make(map[string]*actor),
+		cfg: cfg, log: cfg.Logger, actors: make(map[int64]*actor), runs: make(map[string]*actor), doubts: make(map[int64]string),
 		starts:    rate.NewLimiter(rate.Limit(cfg.StartsPerSecond), startBurst),
 		strangers: newStrangers(cfg.Leases, cfg.LeaseTTL), diary: newDiary(cfg.Lives, cfg.Logger),
 		again: make(chan struct{}, 1), begun: make(chan struct{}), ending: ending, cease: cease,

@@ -34,6 +34,9 @@ func (x *actor) fulfil(ctx context.Context, request stopRequest) error {
 			request.reply <- reply{Outcome: outcomeFailed, Failed: err.Error()}
 			return nil // it is attended to its end
 		}
+	} else if err := x.agent.unverified(x.spec); err != nil {
+		request.reply <- reply{Outcome: outcomeFailed, Failed: err.Error()}
+		return errUnwanted
 	}
 	x.agent.cfg.At(AfterSignal)
 	x.conclude(ctx)
@@ -141,7 +144,7 @@ func (x *actor) quit(ctx context.Context, why error) {
 		}
 	default:
 		x.over = true
-		if !remains { // never stopped while it is alive: the review finds it again
+		if !remains && x.agent.unverified(x.spec) == nil { // never stopped while it is alive: the review finds it again
 			x.conclude(ctx)
 		}
 	}

@@ -183,7 +183,11 @@ func (f *Fleet) takeBack(ctx context.Context, id int64) {
 // wanted any more, and is waited for. When that agent is dead for certain the row is closed.
 func (f *Fleet) stopUntended(ctx context.Context, row collector.Record, pid int, answered bool) (collector.Record, error) {
 	_, verdict := f.assess(ctx, row, answered)
-	gone := verdict == proc.Gone
+	var unsure error // what holds its lock may be its process
+	if f.isLocal(row.Instance) {
+		unsure = f.cfg.Local.unverified(row.Spec)
+	}
+	gone := verdict == proc.Gone && unsure == nil
 	if pid != 0 {
 		// By its number only a process that runs can be meant.
 		seen := f.isLocal(row.Instance) || f.isNeighbour(row)
@@ -213,6 +217,9 @@ func (f *Fleet) stopUntended(ctx context.Context, row collector.Record, pid int,
 	}
 	if err != nil {
 		return row, known(err)
+	}
+	if unsure != nil {
+		return ended, stopFailed(nil, unsure.Error())
 	}
 	waiting, cancel := context.WithTimeout(ctx, f.cfg.StopPatience)
 	defer cancel()

@@ -211,5 +211,5 @@ func (x *actor) dispute(ctx context.Context, locked *proc.LockedError) (*proc.Pr
 		return nil, nil
 	}
 	x.agent.refused.Add(1)
-	return nil, errors.Join(locked, err)
+	return nil, fmt.Errorf("%w; %w", locked, err)
 }

@@ -143,10 +143,9 @@ func (a *Agent) reviewRow(ctx context.Context, row collector.Record, beginning b
 // find looks for the process of a row: by what the row says, and, for the case that its agent died
 // between the start and the record, by what the lock file says.
 func (a *Agent) find(row collector.Record) (p *proc.Process, locked bool) {
-	if p, verdict, err := a.cfg.Processes.Open(identityOf(row)); verdict == proc.Same {
+	p, verdict, err := a.cfg.Processes.Open(identityOf(row))
+	if a.doubt(row.ID, err); verdict == proc.Same {
 		return p, true
-	} else if err != nil {
-		a.log.Warn("a collector's process cannot be verified; it is neither signalled nor started again while its lock is held", "id", row.ID, "error", err)
 	}
 	holder, held, err := proc.ProbeLock(a.lockPath(row.Spec))
 	if err != nil {
@@ -156,11 +155,41 @@ func (a *Agent) find(row collector.Record) (p *proc.Process, locked bool) {
 	if !held || holder.RunID != row.RunID {
 		return nil, held
 	}
-	p, _, err = a.cfg.Processes.Open(holder)
-	if err != nil {
-		a.log.Warn("the holder of a collector's lock cannot be verified", "id", row.ID, "error", err)
+	if p, _, err = a.cfg.Processes.Open(holder); err != nil {
+		a.doubt(row.ID, err)
 	}
 	return p, true
+}
+
+// doubt says once that a row's process cannot be verified; without an error the doubt is over.
+func (a *Agent) doubt(id int64, err error) {
+	a.mu.Lock()
+	former := a.doubts[id]
+	delete(a.doubts, id)
+	if err != nil {
+		a.doubts[id] = err.Error()
+	}
+	a.mu.Unlock()
+	if err != nil && former != err.Error() {
+		a.log.Warn("a collector's process cannot be verified; it is neither signalled nor started again while its lock is held", "id", id, "error", err)
+	}
+}
+
+// unverified tells why the process that holds a key's lock is left alone; nil when there is none, or when
+// it can be told whose it is.
+func (a *Agent) unverified(spec collector.Spec) error {
+	holder, held, _ := proc.ProbeLock(a.lockPath(spec)) // that it cannot be read the review says
+	if !held || holder.PID == 0 {
+		return nil
+	}
+	p, verdict, err := a.cfg.Processes.Open(holder)
+	if p != nil {
+		p.Close()
+	}
+	if verdict != proc.Unverifiable {
+		return nil
+	}
+	return fmt.Errorf("what holds its lock is not signalled from here: %w", err)
 }
 
 // endStrays ends processes that hold a lock in our directory and that no row wants here: they were
