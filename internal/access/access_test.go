@@ -103,6 +103,37 @@ func TestASessionLastsItsTimeAndIsEnded(t *testing.T) {
 	}
 }
 
+func TestTheEndOfASessionIsToldToWhoWaitsForIt(t *testing.T) {
+	t.Parallel()
+	var s Sessions
+	now := time.Unix(1_800_000_000, 0)
+	over := func(secret string) bool {
+		select {
+		case <-s.Over(secret):
+			return true
+		default:
+			return false
+		}
+	}
+	signedOut, ran := s.Begin(Visitor{"ops", Full}, now), s.Begin(Visitor{"ops", Full}, now)
+	told := s.Over(signedOut)
+	if over(signedOut) || over(ran) || !over("unknown") {
+		t.Error("it is over before its end, or one that never was is not")
+	}
+	s.End(signedOut)
+	<-told
+	s.End(signedOut) // twice is no mistake
+	s.Find(ran, now.Add(SessionAge))
+	if !over(signedOut) || !over(ran) {
+		t.Error("it has ended, and nobody is told")
+	}
+	displaced := s.Over(s.Begin(Visitor{"ops", Full}, now))
+	for range maxSessions {
+		s.Begin(Visitor{"ops", Full}, now.Add(time.Second))
+	}
+	<-displaced
+}
+
 func TestAClientHasItsBurstAndThenItsPace(t *testing.T) {
 	t.Parallel()
 	p := NewPace(time.Second, 3)

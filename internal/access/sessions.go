@@ -25,6 +25,7 @@ type Sessions struct {
 type session struct {
 	visitor Visitor
 	ends    time.Time
+	over    chan struct{} // closed when it has ended
 }
 
 // Begin opens a session and gives its secret.
@@ -40,7 +41,7 @@ func (s *Sessions) Begin(v Visitor, now time.Time) (secret string) {
 	for len(s.open) >= maxSessions {
 		s.dropOldest()
 	}
-	s.open[sha256.Sum256([]byte(secret))] = session{visitor: v, ends: now.Add(SessionAge)}
+	s.open[sha256.Sum256([]byte(secret))] = session{visitor: v, ends: now.Add(SessionAge), over: make(chan struct{})}
 	return secret
 }
 
@@ -52,7 +53,15 @@ func (s *Sessions) dropOldest() {
 			first, ends = digest, one.ends
 		}
 	}
-	delete(s.open, first)
+	s.drop(first)
+}
+
+// drop ends a session, and tells who waits for that.
+func (s *Sessions) drop(digest [sha256.Size]byte) {
+	if one, found := s.open[digest]; found {
+		close(one.over)
+		delete(s.open, digest)
+	}
 }
 
 // Find gives the visitor of a session that lasts.
@@ -62,7 +71,7 @@ func (s *Sessions) Find(secret string, now time.Time) (Visitor, bool) {
 	defer s.mu.Unlock()
 	one, found := s.open[digest]
 	if found && !now.Before(one.ends) {
-		delete(s.open, digest)
+		s.drop(digest)
 		found = false
 	}
 	return one.visitor, found
@@ -72,5 +81,18 @@ func (s *Sessions) Find(secret string, now time.Time) (Visitor, bool) {
 func (s *Sessions) End(secret string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.open, sha256.Sum256([]byte(secret)))
+	s.drop(sha256.Sum256([]byte(secret)))
+}
+
+// Over gives a channel that is closed when a session has ended. That its time has come is noticed when
+// it is looked for.
+func (s *Sessions) Over(secret string) <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if one, found := s.open[sha256.Sum256([]byte(secret))]; found {
+		return one.over
+	}
+	ended := make(chan struct{})
+	close(ended)
+	return ended
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -123,6 +124,41 @@ func TestWhoGuessesTokensIsSlowedDown(t *testing.T) {
 	if answer := h.get("/healthz"); answer.status != 200 {
 		t.Errorf("a probe: %d", answer.status)
 	}
+	if answer, ok := h.from("127.0.0.2", "/api/collectors", fullToken); ok && answer != 200 {
+		t.Errorf("the right one from another address meanwhile: %d", answer)
+	}
+}
+
+// from asks from another address of this machine, where it has one.
+func (h *house) from(address, path, token string) (status int, ok bool) {
+	h.t.Helper()
+	transport := &http.Transport{DialContext: (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(address)}}).DialContext}
+	defer transport.CloseIdleConnections()
+	req, err := http.NewRequestWithContext(h.t.Context(), http.MethodGet, h.http.URL+path, nil)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	answer, err := transport.RoundTrip(req)
+	if err != nil {
+		h.t.Logf("nothing is asked from %s: %v", address, err)
+		return 0, false
+	}
+	answer.Body.Close()
+	return answer.StatusCode, true
+}
+
+func TestFiguresAreShownToWhoHasAToken(t *testing.T) {
+	t.Parallel()
+	h := build(t, withKeys(t), func(c *Config) {
+		c.Metrics = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("up 1\n")) })
+	})
+	if answer := h.get("/metrics"); answer.status != 401 || strings.Contains(answer.body, "up 1") {
+		t.Errorf("without one: %d %s", answer.status, answer.body)
+	}
+	if answer := h.get("/metrics", "Authorization", "Bearer "+readToken); answer.status != 200 || answer.body != "up 1\n" {
+		t.Errorf("with one that may only read: %d %s", answer.status, answer.body)
+	}
 }
 
 func TestChangesAreBoundedForAClient(t *testing.T) {
@@ -221,7 +257,14 @@ func TestEveryChangeLeavesALineAndNoTokenDoes(t *testing.T) {
 	h.call("POST", "/api/collectors/stop", `{"pid":77,"token":"`+fullToken+`"}`, "Authorization", "Bearer "+readToken)
 	h.call("POST", "/api/collectors/stop-all", "")
 	h.call("POST", "/login", "token="+fullToken+"&next=/", "Content-Type", "application/x-www-form-urlencoded")
-	h.get("/api/collectors", "Authorization", "Bearer "+fullToken)
+	h.call("POST", "/login", "token=wrong-"+fullToken+"&next=/", "Content-Type", "application/x-www-form-urlencoded")
+	cookie := h.signIn(readToken)
+	_, secret, _ := strings.Cut(cookie[1], "=")
+	h.call("POST", "/api/collectors/restart", `{"id":1}`, cookie...)
+	h.call("POST", "/logout", "", cookie...)
+	h.call("POST", "/logout?token="+fullToken, "")
+	h.get("/api/collectors?token="+fullToken, "Authorization", "Bearer "+fullToken)
+	h.get("/api/collectors", "Authorization", "Bearer wrong-"+fullToken)
 	var told []string
 	kept.mu.Lock()
 	defer kept.mu.Unlock()
@@ -230,7 +273,7 @@ func TestEveryChangeLeavesALineAndNoTokenDoes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if strings.Contains(string(text), fullToken) || strings.Contains(string(text), readToken) {
+		if strings.Contains(string(text), fullToken) || strings.Contains(string(text), readToken) || strings.Contains(string(text), secret) {
 			t.Errorf("a token stands in the log: %s", text)
 		}
 		if one, is := line["audit"].(map[string]any); is {
@@ -247,6 +290,11 @@ func TestEveryChangeLeavesALineAndNoTokenDoes(t *testing.T) {
 		`{"method":"POST","path":"/api/collectors/stop","status":403,"who":"grafana"}`,
 		`{"method":"POST","path":"/api/collectors/stop-all","status":401,"who":"unknown"}`,
 		`{"method":"POST","path":"/login","status":303,"who":"ops"}`,
+		`{"method":"POST","path":"/login","status":401,"who":"unknown"}`,
+		`{"method":"POST","path":"/login","status":303,"who":"grafana"}`,
+		`{"method":"POST","path":"/api/collectors/restart","status":403,"who":"grafana"}`,
+		`{"method":"POST","path":"/logout","status":303,"who":"grafana"}`,
+		`{"method":"POST","path":"/logout","status":303,"who":"unknown"}`,
 	}
 	if strings.Join(told, "\n") != strings.Join(want, "\n") {
 		t.Errorf("the log says\n%s\nnot\n%s", strings.Join(told, "\n"), strings.Join(want, "\n"))

@@ -46,14 +46,39 @@ func (s *Server) identify(r *http.Request) (v access.Visitor, known bool, err er
 	if !s.cfg.Keys.Any() {
 		return nobody, true, nil
 	}
-	if scheme, given, ok := strings.Cut(r.Header.Get("Authorization"), " "); ok && strings.EqualFold(scheme, "Bearer") {
-		v, known, err = s.guess(r, given)
-		return v, known, err
+	if token, ok := bearerIn(r); ok {
+		return s.guess(r, token)
 	}
-	if cookie, err := r.Cookie(sessionCookie); err == nil {
-		v, known = s.sessions.Find(cookie.Value, s.cfg.Clock())
+	if secret, ok := sessionIn(r); ok {
+		v, known = s.sessions.Find(secret, s.cfg.Clock())
 	}
 	return v, known, nil
+}
+
+// sessionIn gives the secret of the session that a request names.
+func sessionIn(r *http.Request) (secret string, ok bool) {
+	cookie, err := r.Cookie(sessionCookie)
+	if err != nil {
+		return "", false
+	}
+	return cookie.Value, true
+}
+
+// bearerIn gives the token that a request carries.
+func bearerIn(r *http.Request) (token string, ok bool) {
+	scheme, token, ok := strings.Cut(r.Header.Get("Authorization"), " ")
+	return token, ok && strings.EqualFold(scheme, "Bearer")
+}
+
+// untilSignedOut gives a channel that is closed when the session that let a request in has ended, and
+// look, which notices that its time has come. For a request that a token let in, or that needs none, it
+// is never closed: tokens last as long as the server.
+func (s *Server) untilSignedOut(r *http.Request) (over <-chan struct{}, look func()) {
+	secret, ok := sessionIn(r)
+	if _, bearer := bearerIn(r); !ok || bearer || !s.cfg.Keys.Any() {
+		return nil, func() {}
+	}
+	return s.sessions.Over(secret), func() { s.sessions.Find(secret, s.cfg.Clock()) }
 }
 
 // guess tells whose token that is, and slows down who tries one after the other.
@@ -151,6 +176,6 @@ func door(r *http.Request) string {
 // sessionOf tells a client what it may do.
 func (s *Server) sessionOf(r *http.Request) api.Session {
 	v := visitorIn(r.Context())
-	_, err := r.Cookie(sessionCookie)
-	return api.Session{Name: v.Name, Access: v.Right.String(), SignedIn: s.cfg.Keys.Any() && err == nil}
+	_, signedIn := sessionIn(r)
+	return api.Session{Name: v.Name, Access: v.Right.String(), SignedIn: s.cfg.Keys.Any() && signedIn}
 }

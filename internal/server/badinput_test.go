@@ -251,6 +251,12 @@ func TestARequestFromAnotherWebSiteIsRefused(t *testing.T) {
 	h := build(t)
 	h.post("/api/collectors/start", ethMinute, "Sec-Fetch-Site", "cross-site").problem(t, 403, "cross_origin")
 	h.post("/api/collectors/start", ethMinute, "Origin", "https://evil.example").problem(t, 403, "cross_origin")
+	for _, path := range []string{"/api/collectors/stop", "/api/collectors/stop-all", "/api/collectors/restart", "/login", "/logout"} {
+		for _, origin := range []string{"https://evil.example", "null", "http://localhost:1"} {
+			h.post(path, "{}", "Origin", origin).problem(t, 403, "cross_origin")
+		}
+		h.post(path, "{}", "Sec-Fetch-Site", "same-site").problem(t, 403, "cross_origin")
+	}
 	if r := h.post("/api/collectors/start", ethMinute, "Origin", h.http.URL); r.status != 200 {
 		t.Errorf("our own page is refused: %d %s", r.status, r.body)
 	}

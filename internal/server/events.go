@@ -3,24 +3,32 @@ package server
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strings"
 	"sync"
 	"time"
+
+	"velador/api"
 )
 
-// sendEvents answers with Server-Sent Events until run returns, the client goes or the server is told
-// to end; the latter two end run's ctx. The last event is named end, or error with an error's body, so
-// that a client knows that it need not connect again.
+// errSignedOut ends a stream whose session is over.
+var errSignedOut = errors.New("the session is over")
+
+// sendEvents answers with Server-Sent Events until run returns, the client goes, its session ends or the
+// server is told to end; the latter three end run's ctx. The last event is named end, or error with an
+// error's body, so that a client knows that it need not connect again.
 func (s *Server) sendEvents(w http.ResponseWriter, r *http.Request, run func(ctx context.Context, events *eventWriter) error) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")
 	if r.Method == http.MethodHead {
 		return
 	}
-	ctx, cancel := context.WithCancel(r.Context())
+	ctx, stop := context.WithCancelCause(r.Context())
+	cancel := func() { stop(nil) }
 	defer cancel()
 	defer context.AfterFunc(s.closing, cancel)() //nolint:contextcheck // it is the server's end that this waits for
+	signedOut, look := s.untilSignedOut(r)
 
 	events := &eventWriter{out: s.newPaced(w)}
 	var beats sync.WaitGroup
@@ -33,7 +41,11 @@ func (s *Server) sendEvents(w http.ResponseWriter, r *http.Request, run func(ctx
 			select {
 			case <-ctx.Done():
 				return
+			case <-signedOut:
+				stop(errSignedOut)
+				return
 			case <-tick.C:
+				look()
 				// A comment: it shows both sides that the other one is there.
 				if events.send(": \n\n") != nil {
 					cancel()
@@ -46,13 +58,20 @@ func (s *Server) sendEvents(w http.ResponseWriter, r *http.Request, run func(ctx
 		err = run(ctx, events)
 	}
 	switch {
+	case errors.Is(context.Cause(ctx), errSignedOut):
+		s.sayError(ctx, events, invalid(api.CodeUnauthorized, nil))
 	case ctx.Err() != nil: // the client has gone, or the server goes
 	case err == nil:
 		_ = events.event("end", "") // nobody is left to tell that it failed
 	default:
-		if body, encodeErr := s.fail(ctx, err).MarshalJSON(); encodeErr == nil {
-			_ = events.event("error", string(body))
-		}
+		s.sayError(ctx, events, err)
+	}
+}
+
+// sayError ends a stream with why.
+func (s *Server) sayError(ctx context.Context, events *eventWriter, err error) {
+	if body, err := s.fail(ctx, err).MarshalJSON(); err == nil {
+		_ = events.event("error", string(body)) // nobody is left to tell that it failed
 	}
 }
 

@@ -91,9 +91,11 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request, foreign *http.Cro
 }
 
 // everyAnswer are headers of every answer, a page's or not: what is sent is what it says it is, no other
-// site frames it, and no other site hears where its reader came from.
+// site frames it, and no other site hears where its reader came from. The policy is that of what is no
+// page; pages have their own.
 var everyAnswer = map[string]string{
-	"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Referrer-Policy": "same-origin",
+	"Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+	"X-Content-Type-Options":  "nosniff", "X-Frame-Options": "DENY", "Referrer-Policy": "same-origin",
 	"Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Resource-Policy": "same-origin", "Vary": "Accept-Language",
 }
 

@@ -75,8 +75,8 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 
 // logout answers POST /logout.
 func (s *Server) logout(w http.ResponseWriter, r *http.Request) {
-	if cookie, err := r.Cookie(sessionCookie); err == nil {
-		s.sessions.End(cookie.Value)
+	if secret, ok := sessionIn(r); ok {
+		s.sessions.End(secret)
 	}
 	http.SetCookie(w, s.cookie(r, "", -1))
 	http.Redirect(w, r, loginPath, http.StatusSeeOther)

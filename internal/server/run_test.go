@@ -180,3 +180,31 @@ func TestALargeHeaderIsRefused(t *testing.T) {
 		t.Errorf("Run returned %v", err)
 	}
 }
+
+// TestAHeaderThatDoesNotComeIsCutOff: a client that says nothing, or half of a header, holds no connection.
+func TestAHeaderThatDoesNotComeIsCutOff(t *testing.T) {
+	t.Parallel()
+	s, _ := slow()
+	s.patience.header = 20 * time.Millisecond
+	r := run(t, s)
+	for _, said := range []string{"", "GET /healthz HTTP/1.1\r\nHost: x\r\nX-Slow: "} {
+		conn, err := net.Dial("tcp", r.address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if _, err := io.WriteString(conn, said); err != nil {
+			t.Fatal(err)
+		}
+		if err := conn.SetReadDeadline(time.Now().Add(patient)); err != nil {
+			t.Fatal(err)
+		}
+		if answer, err := io.ReadAll(conn); err != nil || strings.HasPrefix(string(answer), "HTTP/1.1 2") {
+			t.Errorf("after %q comes %q, %v", said, answer, err)
+		}
+	}
+	r.stop()
+	if err := <-r.done; err != nil {
+		t.Errorf("Run returned %v", err)
+	}
+}

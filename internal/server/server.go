@@ -98,15 +98,15 @@ type Config struct {
 
 // Bounds of the HTTP server.
 const (
-	readHeaderTimeout = 10 * time.Second
-	idleTimeout       = 2 * time.Minute
-	writeTimeout      = 2 * time.Minute // of an answer that is not a stream; covers a slow start
-	maxHeaderBytes    = 32 << 10
+	idleTimeout    = 2 * time.Minute
+	writeTimeout   = 2 * time.Minute // of an answer that is not a stream; covers a slow start
+	maxHeaderBytes = 32 << 10
 )
 
 // patience is how long the server waits for its clients.
 type patience struct {
-	body      time.Duration // for the whole of a request's body
+	header    time.Duration // for the whole of a request's header
+	body      time.Duration // for the whole of its body
 	stall     time.Duration // for a client to take one piece of a stream
 	heartbeat time.Duration // between two signs of life on a silent stream
 	drain     time.Duration // for calls under way when the server is told to end
@@ -117,7 +117,7 @@ type patience struct {
 }
 
 var defaultPatience = patience{
-	body: 10 * time.Second, stall: 30 * time.Second, heartbeat: 15 * time.Second, drain: 10 * time.Second,
+	header: 10 * time.Second, body: 10 * time.Second, stall: 30 * time.Second, heartbeat: 15 * time.Second, drain: 10 * time.Second,
 	news: time.Second, system: 2 * time.Second, look: 5 * time.Second, forming: 100 * time.Millisecond,
 }
 
@@ -179,7 +179,7 @@ func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 	var conns sync.WaitGroup
 	hs := &http.Server{
 		Handler:           s.handler,
-		ReadHeaderTimeout: readHeaderTimeout,
+		ReadHeaderTimeout: s.patience.header,
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
