@@ -32,6 +32,9 @@ func TestAFileOfTokensIsRead(t *testing.T) {
 			t.Errorf("%q is %+v", token, v)
 		}
 	}
+	if err := k.AddFile("# nobody\n"); err == nil {
+		t.Error("a file without a token is taken where there is one already")
+	}
 	if Full.String() != "full" || Read.String() != "read" {
 		t.Error("rights have other names")
 	}

@@ -84,6 +84,7 @@ func (k *Keys) Add(v Visitor, token string) error {
 // nothing; or a token alone, which is named token. Empty lines and those that begin with # are passed
 // over.
 func (k *Keys) AddFile(content string) error {
+	before := len(k.list)
 	lines := bufio.NewScanner(strings.NewReader(content))
 	for n := 1; lines.Scan(); n++ {
 		words := strings.Fields(lines.Text())
@@ -108,7 +109,7 @@ func (k *Keys) AddFile(content string) error {
 	if err := lines.Err(); err != nil {
 		return err
 	}
-	if !k.Any() {
+	if len(k.list) == before {
 		return fmt.Errorf("it holds no token")
 	}
 	return nil

@@ -38,6 +38,11 @@ func loadCertificate(cert, key string, logger *slog.Logger) (*certificate, error
 	return c, nil
 }
 
+// config is how TLS is spoken with it.
+func (c *certificate) config() *tls.Config {
+	return &tls.Config{GetCertificate: c.get, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}
+}
+
 func (c *certificate) changed() (of [2]time.Time) {
 	for i, path := range []string{c.cert, c.key} {
 		if info, err := os.Stat(path); err == nil {

@@ -131,7 +131,7 @@ func (f *listenFlags) listen(ctx context.Context, keys *access.Keys, logger *slo
 	if certificates == nil {
 		return ln, "http", nil
 	}
-	return tls.NewListener(ln, &tls.Config{GetCertificate: certificates.get, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}), "https", nil
+	return tls.NewListener(ln, certificates.config()), "https", nil
 }
 
 func isLoopback(host string) bool {
