@@ -2,11 +2,13 @@ package e2e
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -176,14 +178,45 @@ func (s *site) whole(server *program, symbol string, atLeast int) {
 	_, _, stored := call(s.t, "GET", fmt.Sprintf("%s/api/candles?symbol=%s&timeframe=1m&format=csv&to=%d", server.url, symbol, last), "")
 	_, rows, _ := strings.Cut(string(stored), "\n")
 	first, _, _ := strings.Cut(rows, ",")
-	want := ""
-	for from, _ := strconv.ParseInt(first, 10, 64); from <= last; from += 1000 * 60_000 {
-		to := min(last, from+999*60_000)
-		_, _, served := call(s.t, "GET", fmt.Sprintf("%s/api/v3/klines?symbol=%s&interval=1m&startTime=%d&endTime=%d&limit=1000", s.exchange.url, symbol, from, to), "")
-		_, page, _ := strings.Cut(klinesAsCSV(s.t, served), "\n")
-		want += page
+	from, _ := strconv.ParseInt(first, 10, 64)
+	ask := func(url string) []byte {
+		_, _, served := call(s.t, "GET", url, "")
+		return served
 	}
-	if rows != want {
+	if want := servedRows(s.t, ask, s.exchange.url, symbol, from, last); rows != want {
 		s.t.Errorf("%s: %s", symbol, firstDifference(want, rows))
 	}
+}
+
+// servedRows gives what an exchange serves of a 1m series, as rows of CSV.
+func servedRows(t *testing.T, ask func(url string) []byte, exchange, symbol string, from, to int64) (rows string) {
+	t.Helper()
+	for ; from <= to; from += 1000 * 60_000 {
+		end := min(to, from+999*60_000)
+		served := ask(fmt.Sprintf("%s/api/v3/klines?symbol=%s&interval=1m&startTime=%d&endTime=%d&limit=1000", exchange, symbol, from, end))
+		_, page, _ := strings.Cut(klinesAsCSV(t, served), "\n")
+		rows += page
+	}
+	return rows
+}
+
+// ports counts those that were given away; a test that runs beside another one gets another one.
+var ports atomic.Int32
+
+// freePort gives a port that is free, below those that the system gives to whoever asks for any.
+func freePort(t *testing.T) string {
+	t.Helper()
+	for range 100 {
+		port := strconv.Itoa(20000 + (os.Getpid()+int(ports.Add(1)))%10000)
+		ln, err := net.Listen("tcp", ":"+port)
+		if err != nil {
+			continue // taken
+		}
+		if err := ln.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return port
+	}
+	t.Fatal("no port is free")
+	return ""
 }

@@ -2,6 +2,8 @@ package server
 
 import (
 	"bytes"
+	"context"
+	"encoding/csv"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -17,6 +19,7 @@ import (
 	"velador/internal/problem"
 	"velador/internal/server/servertest"
 	"velador/internal/store"
+	"velador/internal/verify"
 )
 
 // fuzzed gives a way to ask a server over parts in memory, without a network. Each call finds a
@@ -107,26 +110,6 @@ func FuzzCandlesQuery(f *testing.F) {
 	})
 }
 
-// FuzzQueries asks all calls that read, but those of which others are the target, and those that stream.
-func FuzzQueries(f *testing.F) {
-	paths := []string{"/api/coverage", "/api/collectors", "/api/collectors/status", "/api/collectors/1", "/api/collectors/1/history", "/api/collectors/1/logs", "/healthz", "/readyz"}
-	for i := range paths {
-		for _, query := range []string{"", ethSeries, ethSeries + "&by=day", ethSeries + "&by=day&from=0001-01-01&to=9999-12-31", ethSeries + "&by=week", ethSeries + "&from=2&to=1",
-			"limit=10", "limit=-1", "limit=1e9", "tail=5", "tail=x&follow=maybe", "%zz", ";&=", "limit=1&limit=2"} {
-			f.Add(uint8(i), query)
-		}
-	}
-	ask := fuzzed()
-	f.Fuzz(func(t *testing.T, path uint8, query string) {
-		r := httptest.NewRequest(http.MethodGet, paths[int(path)%len(paths)], nil)
-		r.URL.RawQuery = query
-		if r.URL.Query().Has("follow") && strings.Contains(query, "true") {
-			return // for ever
-		}
-		judge(t, ask(r), "OK, Bad Request, Not Found")
-	})
-}
-
 func FuzzVerify(f *testing.F) {
 	for _, seed := range []string{
 		ethMinute, `{"symbol":"ETHUSDT","timeframe":"1m","from":"2025-11-04","to":"1762257660000","dryRun":true}`, `{"symbol":"ETHUSDT","timeframe":"1m","from":5}`,
@@ -179,6 +162,123 @@ func FuzzLogin(f *testing.F) {
 		to, err := url.Parse(answer.Header().Get("Location"))
 		if text := answer.Header().Get("Location"); err != nil || to.Host != "" || to.Scheme != "" || !strings.HasPrefix(text, "/") || strings.HasPrefix(text, "//") || strings.HasPrefix(text, `/\`) {
 			t.Errorf("%q leads to %q", next, text)
+		}
+	})
+}
+
+// tolerant checks what holds for an answer to anything: it blames the request and not ourselves, and is
+// what it says it is.
+func tolerant(t *testing.T, answer *httptest.ResponseRecorder) {
+	t.Helper()
+	body := answer.Body.Bytes()
+	if answer.Code >= 500 || !utf8.Valid(body) {
+		t.Fatalf("the answer is %d %q", answer.Code, body)
+	}
+	switch kind, _, _ := strings.Cut(answer.Header().Get("Content-Type"), ";"); kind {
+	case "application/json":
+		if !json.Valid(body) {
+			t.Fatalf("the answer is not JSON: %d %q", answer.Code, body)
+		}
+	case "text/csv":
+		if _, err := csv.NewReader(bytes.NewReader(body)).ReadAll(); err != nil {
+			t.Fatalf("the answer is not CSV: %v: %q", err, body)
+		}
+	}
+}
+
+// FuzzQueries asks every call that reads, with any parameters and any place to go on from.
+func FuzzQueries(f *testing.F) {
+	paths := []string{
+		"/api/coverage", "/api/data/collectors", "/api/data/series", "/api/data/candles", "/api/data/gaps", "/api/candles/stream",
+		"/api/collectors/1/logs", "/api/collectors/1/history", "/api/symbols", "/login",
+		"/api/collectors", "/api/collectors/status", "/api/collectors/1", "/healthz", "/readyz",
+	}
+	for i, query := range []string{
+		ethSeries + "&by=day&from=2025-11-04&to=1762257660000", "status=stopped&search=eth&sort=id&order=desc&limit=3", "search=%25_%5c&format=csv",
+		ethSeries + "&cursor=eyJ0IjoiY2FuZGxlcyJ9", "state=open&from=0&to=9223372036854775807&cursor=e30", ethSeries + "&after=1762252200000",
+		"follow=true&tail=1", "limit=1000", "search=ETH&limit=1", "next=//evil.example/%0d%0aSet-Cookie:x",
+	} {
+		f.Add(byte(i), query, "1762252200000")
+		f.Add(byte(i), query+"&"+query+";a=%zz", "-9223372036854775808")
+	}
+	db := newShelf(f)
+	db.put(false, 0, 1, 2, 5)
+	db.market.Fail() // a stream ends with its first look
+	clock := func() time.Time { return noon }
+	fleet := servertest.NewFleet(clock, "ETHUSDT")
+	s := New(Config{Fleet: fleet, Logs: servertest.NewLogs(), Clock: clock, Candles: db, Browser: db, Market: db.market, Symbols: someSymbols{}})
+	f.Fuzz(func(t *testing.T, which byte, query, lastID string) {
+		r := httptest.NewRequest(http.MethodGet, paths[int(which)%len(paths)], nil)
+		r.URL.RawQuery = query
+		r.Header.Set("Last-Event-ID", lastID)
+		answer := httptest.NewRecorder()
+		s.Handler().ServeHTTP(answer, r)
+		tolerant(t, answer)
+	})
+}
+
+// someSymbols is an exchange that has a few.
+type someSymbols struct{}
+
+func (someSymbols) Symbols(context.Context, string) ([]string, error) {
+	return []string{"BTCUSDT", "ETHBTC", "ETHUSDT"}, nil
+}
+
+// FuzzBodies sends any body to every call that changes something, beside those that have a target of
+// their own.
+func FuzzBodies(f *testing.F) {
+	paths := []string{"/api/collectors/restart", stopAllPath, verifyPath, loginPath, logoutPath}
+	for i, body := range []string{
+		`{"pid":12345}`, `{}`, `{"symbol":"ETHUSDT","timeframe":"1m","from":"2025-11-04","to":1762257660000,"dryRun":true}`, "token=x&next=%2Fdata", "",
+		`{"id":1e400}`, `[]`, `{"symbol":"ETHUSDT","timeframe":"1m","dryRun":1,"from":{}}`, "next=/\\evil&next=a;b=%zz", "\x00",
+	} {
+		f.Add(byte(i), []byte(body))
+	}
+	at := &auditor{plan: plainPlan, run: func(_ context.Context, p verify.Plan, _ verify.Watcher) (verify.Report, error) {
+		return verify.Report{Range: p.Range}, nil
+	}}
+	clock := func() time.Time { return noon }
+	keys := new(access.Keys)
+	if err := keys.Add(access.Visitor{Name: "ops", Right: access.Full}, fullToken); err != nil {
+		f.Fatal(err)
+	}
+	s := New(Config{Fleet: servertest.NewFleet(clock, "ETHUSDT"), Logs: servertest.NewLogs(), Clock: clock, Candles: servertest.Minutes("ETHUSDT", candle.MillisOf(noon), 3), Verifier: at, Keys: keys})
+	f.Fuzz(func(t *testing.T, which byte, body []byte) {
+		s.changes, s.guesses = access.NewPace(changeEvery, changeBurst), access.NewPace(guessEvery, guessBurst) // the clock stands
+		r := httptest.NewRequest(http.MethodPost, paths[int(which)%len(paths)], bytes.NewReader(body))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("Authorization", "Bearer "+fullToken)
+		answer := httptest.NewRecorder()
+		s.Handler().ServeHTTP(answer, r)
+		tolerant(t, answer)
+		if to := answer.Header().Get("Location"); to != "" && (!strings.HasPrefix(to, "/") || strings.HasPrefix(to, "//") || strings.HasPrefix(to, "/\\")) {
+			t.Fatalf("%q leads to %q", body, to)
+		}
+	})
+}
+
+// FuzzVisitors lets anybody call by any name, with any token and any cookie. Nobody gets in.
+func FuzzVisitors(f *testing.F) {
+	f.Add("localhost", "Bearer "+readToken, sessionCookie+"=x")
+	f.Add("[::1]:3000", "bearer", "velador_session=\"; velador_session=")
+	f.Add("evil.example", "Basic Og==", ";;=")
+	f.Add("127.0.0.1:99999", "Bearer \x00 \x00", "\x00")
+	keys := new(access.Keys)
+	if err := keys.Add(access.Visitor{Name: "ops", Right: access.Full}, fullToken); err != nil {
+		f.Fatal(err)
+	}
+	s := New(Config{Fleet: servertest.NewFleet(time.Now, "ETHUSDT"), Logs: servertest.NewLogs(), Candles: servertest.Minutes("ETHUSDT", 0, 1), Keys: keys, Hosts: access.NewHosts("velador.example")})
+	f.Fuzz(func(t *testing.T, host, authorization, cookie string) {
+		s.guesses = access.NewPace(guessEvery, guessBurst)
+		r := httptest.NewRequest(http.MethodGet, "/api/collectors", nil)
+		r.Host = host
+		r.Header.Set("Authorization", authorization)
+		r.Header.Set("Cookie", cookie)
+		answer := httptest.NewRecorder()
+		s.Handler().ServeHTTP(answer, r)
+		tolerant(t, answer)
+		if answer.Code != http.StatusUnauthorized && answer.Code != http.StatusMisdirectedRequest && !strings.HasSuffix(authorization, " "+fullToken) {
+			t.Fatalf("the answer is %d %s", answer.Code, answer.Body)
 		}
 	})
 }
