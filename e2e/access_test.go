@@ -82,6 +82,19 @@ func TestServerBeyondLoopbackWantsATokenAndSpeaksTLS(t *testing.T) {
 			t.Errorf("without TLS: %s", text)
 		}
 	}
+
+	// A renewed certificate is taken up by the server that runs.
+	shown := func() string {
+		conn, err := tls.Dial("tcp", "127.0.0.1:"+port, &tls.Config{InsecureSkipVerify: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		return string(conn.ConnectionState().PeerCertificates[0].Raw)
+	}
+	before := shown()
+	selfSigned(t, dir)
+	eventually(t, "the renewed certificate is shown", 60*time.Second, func() bool { return shown() != before })
 	if stdout, stderr, code := velador(t, env(full), "stop", "--all", "--yes"); code != 0 {
 		t.Errorf("stop: exit code %d: %s%s", code, stdout, stderr)
 	}

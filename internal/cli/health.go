@@ -17,7 +17,7 @@ import (
 	"velador/client"
 )
 
-// healthTimeout bounds the question; whoever runs containers gives it five seconds (Dockerfile).
+// healthTimeout bounds the question; whoever runs containers gives it five seconds (deploy/Dockerfile).
 const healthTimeout = 4 * time.Second
 
 func (p *program) healthCommand() *cobra.Command {

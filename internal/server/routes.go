@@ -161,7 +161,7 @@ func (s *Server) routes() (mux *http.ServeMux, fixed map[string]string) {
 	register(s, d, route{
 		method: http.MethodGet, path: "/api/events", id: "events", tag: tagOperation,
 		summary: "What changes, as it changes",
-		text: "Server-Sent Events: where the server wants a token first session; collectors with the body of /api/collectors; then changes, at most one a second, with those that have changed and the ids of those that are gone; " +
+		text: "Server-Sent Events: where the server wants a token first session, with whose end the stream ends; collectors with the body of /api/collectors; then changes, at most one a second, with those that have changed and the ids of those that are gone; " +
 			"and every two seconds system with the body of /api/system. A client that was slow gets all it missed in one event, or a whole collectors again. " +
 			"trouble (ErrorAnswer) tells that the list cannot be had at this moment; a whole collectors ends it.",
 		events: []event{
