@@ -60,5 +60,5 @@ func ParseMillis(s string) (Millis, error) {
 		}
 		return 0, fmt.Errorf("time %s is outside the years 1 to 9999 of UTC", s)
 	}
-	return 0, fmt.Errorf("%q is no time: give epoch milliseconds or RFC 3339, such as 2026-11-23T10:00:00Z", s)
+	return 0, fmt.Errorf("%q is no time: give a UTC date such as 2026-11-23 or \"2026-11-23 10:00\", RFC 3339, or epoch milliseconds", s)
 }

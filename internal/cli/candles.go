@@ -1,13 +1,16 @@
 package cli
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"slices"
+	"strconv"
 	"time"
 
-	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
+	"velador/api"
 	"velador/client"
 	"velador/internal/candle"
 )
@@ -20,10 +23,12 @@ func (p *program) candlesCommand() *cobra.Command {
 		asCSV, asJSON bool
 	)
 	cmd := &cobra.Command{
-		Use:   "candles SYMBOL TIMEFRAME",
-		Short: "print stored candles",
+		Use:        "candles SYMBOL TIMEFRAME",
+		SuggestFor: []string{"export", "klines"},
+		Short:      "print stored candles",
 		Long: `Print stored candles, oldest first. Without --from and --to the table shows the newest ones, and
---csv prints all. Every decimal is what the exchange sent, digit for digit.`,
+--csv prints all. Every decimal is what the exchange sent, digit for digit. In a narrow terminal columns
+are left out; --csv and --json have them all. The exit code is 3 when nothing of the series is stored.`,
 		Example: `  velador candles ETHUSDT 1m
   velador candles ETHUSDT 1m --from 2026-11-23 --to 2026-11-24 --csv > eth.csv
   velador candles BTCUSDT 1h --limit 5 --json`,
@@ -59,24 +64,22 @@ func (p *program) candlesCommand() *cobra.Command {
 			if err != nil {
 				return remote.remote(err)
 			}
+			if len(answer.Candles) == 0 {
+				if err := nothingOf(cmd.Context(), c, &remote, query.Series); err != nil {
+					return err
+				}
+			}
 			if newest {
 				slices.Reverse(answer.Candles)
 			}
-			if asJSON {
+			switch {
+			case asJSON:
 				return p.printJSON(answer)
-			}
-			if len(answer.Candles) == 0 {
-				_, err := fmt.Fprintf(p.stdout, "No candles of %s %s are stored there. Is it being collected? velador status\n", query.Symbol, query.Timeframe)
+			case len(answer.Candles) == 0:
+				_, err := fmt.Fprintf(p.stdout, "No candles of %s %s are stored for that time: velador coverage %s %s shows what is.\n", answer.Symbol, answer.Timeframe, answer.Symbol, answer.Timeframe)
 				return err
 			}
-			t := table.NewWriter()
-			t.SetStyle(plainTable)
-			t.AppendHeader(table.Row{"OPEN TIME", "OPEN", "HIGH", "LOW", "CLOSE", "VOLUME", "TRADES"})
-			for _, c := range answer.Candles {
-				t.AppendRow(table.Row{candle.Millis(c.OpenTime).Time().Format("2006-01-02 15:04:05"), c.Open, c.High, c.Low, c.Close, c.Volume, c.Trades})
-			}
-			_, err = fmt.Fprintln(p.stdout, t.Render())
-			return err
+			return printCandles(p.stdout, answer.Candles, terminalWidth(p.stdout))
 		},
 	}
 	remote.register(cmd.Flags())
@@ -90,6 +93,39 @@ func (p *program) candlesCommand() *cobra.Command {
 	flags.BoolVar(&asJSON, "json", false, "print JSON, as the API answers")
 	cmd.MarkFlagsMutuallyExclusive("csv", "json")
 	return cmd
+}
+
+// printCandles prints a table, at most width cells wide where width is not 0.
+func printCandles(w io.Writer, candles []api.Candle, width int) error {
+	const minute = 60_000
+	form := "2006-01-02 15:04"
+	if slices.ContainsFunc(candles, func(c api.Candle) bool { return c.OpenTime%minute != 0 }) {
+		form += ":05"
+	}
+	columns := []column{
+		{name: "OPEN TIME"}, {name: "OPEN", right: true}, {name: "HIGH", right: true}, {name: "LOW", right: true}, {name: "CLOSE", right: true},
+		{name: "VOLUME", gives: 1, right: true}, {name: "TRADES", gives: 2, right: true},
+	}
+	cells := make([][]string, len(columns))
+	for _, c := range candles {
+		for i, cell := range []string{candle.Millis(c.OpenTime).Time().Format(form), c.Open, c.High, c.Low, c.Close, c.Volume, strconv.FormatInt(c.Trades, 10)} {
+			cells[i] = append(cells[i], cell)
+		}
+	}
+	return printTable(w, columns, cells, width)
+}
+
+// nothingOf is an error where nothing of a series is stored at all, for whatever time.
+func nothingOf(ctx context.Context, c *client.Client, remote *remoteFlags, series client.Series) error {
+	whole, err := c.Coverage(ctx, client.Series{Symbol: series.Symbol, Timeframe: series.Timeframe, Exchange: series.Exchange})
+	if err != nil {
+		return remote.remote(err)
+	}
+	if !nothingKnown(whole) {
+		return nil
+	}
+	return exitError{fmt.Errorf("nothing of %s %s on %s is stored there: velador status --all lists what is collected, velador start what should be",
+		whole.Symbol, whole.Timeframe, whole.Exchange), ExitNotFound}
 }
 
 // timeFlag reads a time as people write it; empty is no time.

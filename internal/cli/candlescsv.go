@@ -25,16 +25,18 @@ func (p *program) exportCSV(ctx context.Context, c *client.Client, remote *remot
 		return remote.remote(err)
 	}
 	defer rows.Close()
-	to := p.stdout
+	counted := &rowCounter{to: p.stdout, rows: -1}
 	if total > 0 {
-		counted := &rowCounter{to: p.stdout, bar: p.newGauge("exporting "+query.Symbol+" "+query.Timeframe, "candles", total), rows: -1}
+		counted.bar = p.newGauge("exporting "+query.Symbol+" "+query.Timeframe, "candles", total)
 		defer func() { counted.bar.end(err == nil) }()
-		to = counted
 	}
-	if _, err = io.Copy(to, rows); err != nil {
+	if _, err = io.Copy(counted, rows); err != nil {
 		return fmt.Errorf("the candles ended midway, what was printed is not the whole: %w", err)
 	}
-	return nil
+	if counted.rows > 0 {
+		return nil
+	}
+	return nothingOf(ctx, c, remote, query.Series)
 }
 
 // countOf gives how many candles a query will have, 0 when that is not known soon.
@@ -64,13 +66,15 @@ func isFile(stream any) bool {
 // rowCounter counts the lines that pass; the first one is a heading.
 type rowCounter struct {
 	to   io.Writer
-	bar  *gauge
+	bar  *gauge // nil: nobody watches
 	rows int64
 }
 
 func (w *rowCounter) Write(text []byte) (int, error) {
 	n, err := w.to.Write(text)
 	w.rows += int64(bytes.Count(text[:n], []byte{'\n'}))
-	w.bar.set(max(0, w.rows), "")
+	if w.bar != nil {
+		w.bar.set(max(0, w.rows), "")
+	}
 	return n, err
 }

@@ -48,9 +48,6 @@ func Main(args, environ []string, stdin io.Reader, stdout, stderr io.Writer) int
 
 	root := p.root()
 	root.SetArgs(args)
-	root.SetIn(stdin)
-	root.SetOut(stdout)
-	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return ExitOK
@@ -134,6 +131,9 @@ working directory; "velador help COMMAND" shows each with its variable and its d
 			return p.fillFlags(cmd)
 		},
 	}
+	root.SetIn(p.stdin)
+	root.SetOut(p.stdout)
+	root.SetErr(p.stderr)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usagef("%w (see %s --help)", err, cmd.CommandPath())
 	})
@@ -154,35 +154,10 @@ working directory; "velador help COMMAND" shows each with its variable and its d
 		c.cmd.GroupID = c.group
 		root.AddCommand(c.cmd)
 	}
+	ownHelp(root, "look")
 	usageOnBadArguments(root)
+	p.setUsage(root)
 	return root
-}
-
-// usageOnBadArguments makes every command's complaint about its arguments a usage error, with a
-// pointer to the help.
-func usageOnBadArguments(cmd *cobra.Command) {
-	if check := cmd.Args; check != nil {
-		cmd.Args = func(cmd *cobra.Command, args []string) error {
-			if err := check(cmd, args); err != nil {
-				return usagef("%w: usage is %q (see %s --help)", err, cmd.UseLine(), cmd.CommandPath())
-			}
-			return nil
-		}
-	}
-	if cmd.HasSubCommands() && cmd.Run == nil && cmd.RunE == nil {
-		cmd.RunE = func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return cmd.Help()
-			}
-			return usagef("%q is no command of %s: see %s --help", args[0], cmd.CommandPath(), cmd.CommandPath())
-		}
-		if cmd.Args == nil {
-			cmd.Args = cobra.ArbitraryArgs
-		}
-	}
-	for _, sub := range cmd.Commands() {
-		usageOnBadArguments(sub)
-	}
 }
 
 // version is what the build recorded: a tag, a commit, or "devel".

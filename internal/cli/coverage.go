@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"fmt"
 	"io"
 	"time"
 
@@ -62,14 +61,8 @@ Colours mark the days in a terminal, beside the characters, unless NO_COLOR is s
 				return remote.remote(err)
 			}
 			if nothingKnown(answer) {
-				// Of this stretch, or at all?
-				whole, err := c.Coverage(cmd.Context(), client.Series{Symbol: series.Symbol, Timeframe: series.Timeframe, Exchange: series.Exchange})
-				if err != nil {
-					return remote.remote(err)
-				}
-				if nothingKnown(whole) {
-					return exitError{fmt.Errorf("nothing of %s %s on %s is stored there: velador status --all lists what is collected, "+
-						"velador start what should be", answer.Symbol, answer.Timeframe, answer.Exchange), ExitNotFound}
+				if err := nothingOf(cmd.Context(), c, &remote, series); err != nil { // not of this stretch alone
+					return err
 				}
 			}
 			if asJSON {

@@ -68,8 +68,9 @@ func (p *program) doctorCommand() *cobra.Command {
 	var asJSON bool
 	d := &doctor{program: p}
 	cmd := &cobra.Command{
-		Use:   "doctor",
-		Short: "look at everything velador needs, and say what to do where it is not well",
+		Use:        "doctor",
+		SuggestFor: []string{"check"},
+		Short:      "look at everything velador needs, and say what to do where it is not well",
 		Long: `Look at the database, the bus, the exchange and the clock, the limits of this machine, the disk, the
 settings and the running server, all at once, each for ` + doctorTimeout.String() + ` at most, and say what to do about what is
 not well. Nothing is changed, and a running server is not disturbed; none needs to run.

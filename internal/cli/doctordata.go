@@ -59,7 +59,12 @@ func lookAtDisk(dir string) finding {
 	if err := unix.Statfs(dir, &stat); err != nil {
 		return poor(what, "look whether the disk is mounted", "the room on the disk of %s is not known: %v", dir, err)
 	}
-	free, size := roomOf(&stat)
+	return diskFinding(roomOf(&stat))
+}
+
+// diskFinding judges how many bytes of a disk of a size are free.
+func diskFinding(free, size uint64) finding {
+	const what = "disk"
 	switch f := well(what, "%s of %s are free on the disk of the data directory", humanize.IBytes(free), humanize.IBytes(size)); {
 	case free < diskBroken:
 		return finding{isBroken, what, f.Says, "make room: what cannot be written waits on the bus, and collectors end when that is full"}

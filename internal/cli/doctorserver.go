@@ -121,7 +121,7 @@ func (d *doctor) lookAtServer(ctx context.Context) []finding {
 	case errors.As(err, &failure):
 		return []finding{broken(what, "look at its log", "%s is not ready: %v", address, notReady(answer, err))}
 	case err != nil:
-		return []finding{poor(what, "velador serve starts one; --server or VELADOR_SERVER names another address", "none answers at %s", address)}
+		return []finding{poor(what, "velador serve starts one; --server or VELADOR_SERVER names another address", "none answers at %s: %v", address, notReady(answer, err))}
 	}
 	found := []finding{well(what, "%s is ready", address)}
 	all, err := c.Collectors(ctx)

@@ -21,7 +21,10 @@ import (
 const healthTimeout = 4 * time.Second
 
 func (p *program) healthCommand() *cobra.Command {
-	var remote remoteFlags
+	var (
+		remote remoteFlags
+		asJSON bool
+	)
 	cmd := &cobra.Command{
 		Use:   "health",
 		Short: "tell whether a server can do its work, for containers and scripts",
@@ -43,18 +46,30 @@ server has too: HOST, PORT and VELADOR_TLS_CERT. So it is the health check of a 
 			ctx, cancel := context.WithTimeout(cmd.Context(), healthTimeout)
 			defer cancel()
 			answer, err := c.Ready(ctx)
-			if err != nil {
-				if cmd.Context().Err() != nil {
-					return cmd.Context().Err()
-				}
+			switch {
+			case cmd.Context().Err() != nil:
+				return cmd.Context().Err()
+			case err != nil && asJSON:
+				return errors.Join(p.printJSON(health{Server: address, Reason: notReady(answer, err).Error()}), exitError{errSilent, ExitFailure})
+			case err != nil:
 				return exitError{fmt.Errorf("%s: %w", address, notReady(answer, err)), ExitFailure}
+			case asJSON:
+				return p.printJSON(health{Ready: true, Server: address})
 			}
 			_, err = fmt.Fprintf(p.stdout, "%s is ready\n", address)
 			return err
 		},
 	}
 	remote.register(cmd.Flags())
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
+}
+
+// health is what --json prints.
+type health struct {
+	Ready  bool   `json:"ready"`
+	Server string `json:"server"`
+	Reason string `json:"reason"` // "" when it is ready
 }
 
 // notReady is why a server does not do its work, on one line.
@@ -63,7 +78,7 @@ func notReady(answer api.ReadyAnswer, err error) error {
 	if !errors.As(err, &failure) {
 		var asked *url.Error
 		if errors.As(err, &asked) {
-			err = asked.Err // the address is named already
+			err = cause(asked.Err) // the address is named already
 		}
 		return errors.New(oneLine(err.Error()))
 	}

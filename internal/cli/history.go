@@ -4,9 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
-	"strings"
 
-	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
 	"velador/api"
@@ -48,7 +46,7 @@ func (p *program) historyCommand() *cobra.Command {
 			if asJSON {
 				return p.printJSON(api.HistoryAnswer{ID: id, Lives: lives})
 			}
-			return printHistory(p.stdout, lives)
+			return printHistory(p.stdout, lives, terminalWidth(p.stdout))
 		},
 	}
 	remote.register(cmd.Flags())
@@ -57,27 +55,29 @@ func (p *program) historyCommand() *cobra.Command {
 	return cmd
 }
 
-// printHistory prints a table of lives.
-func printHistory(w io.Writer, lives []api.Life) error {
+// minWhy is the least room for why a life ended, in cells.
+const minWhy = 20
+
+// printHistory prints a table of lives, at most width cells wide where width is not 0.
+func printHistory(w io.Writer, lives []api.Life, width int) error {
 	if len(lives) == 0 {
 		_, err := fmt.Fprintln(w, "No life of its process has ended.")
 		return err
 	}
-	t := table.NewWriter()
-	t.SetStyle(plainTable)
-	t.AppendHeader(table.Row{"PID", "HOST", "STARTED", "ENDED", "LASTED", "HOW", "WHY"})
+	columns := []column{
+		{name: "PID", gives: 1}, {name: "HOST", gives: 3}, {name: "STARTED"}, {name: "ENDED", gives: 2}, {name: "LASTED"},
+		{name: "HOW"}, {name: "WHY", least: minWhy, wraps: true},
+	}
+	cells := make([][]string, len(columns))
 	for _, life := range lives {
 		pid := none
 		if life.PID > 0 {
 			pid = strconv.Itoa(life.PID)
 		}
 		lasted := max(0, life.EndedAt.Sub(life.StartedAt.Time))
-		t.AppendRow(table.Row{pid, life.Host, life.StartedAt, life.EndedAt, uptime(int64(lasted.Seconds())), life.Text, oneLine(life.Reason)})
-	}
-	for line := range strings.Lines(t.Render()) {
-		if _, err := fmt.Fprintln(w, strings.TrimRight(line, " \n")); err != nil {
-			return err
+		for i, cell := range []string{pid, life.Host, life.StartedAt.String(), life.EndedAt.String(), uptime(int64(lasted.Seconds())), life.Text, oneLine(life.Reason)} {
+			cells[i] = append(cells[i], cell)
 		}
 	}
-	return nil
+	return printTable(w, columns, cells, width)
 }

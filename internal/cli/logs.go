@@ -19,11 +19,13 @@ func (p *program) logsCommand() *cobra.Command {
 		remote remoteFlags
 		ref    refFlags
 		follow bool
+		asJSON bool
 		tail   int
 	)
 	cmd := &cobra.Command{
-		Use:   "logs PID",
-		Short: "print what a collector says",
+		Use:        "logs PID",
+		SuggestFor: []string{"log", "tail"},
+		Short:      "print what a collector says",
 		Example: `  velador logs 12345
   velador logs --id 7 --tail 500
   velador logs 12345 -f`,
@@ -60,6 +62,9 @@ func (p *program) logsCommand() *cobra.Command {
 			if err != nil {
 				return remote.remote(err)
 			}
+			if asJSON {
+				return p.printJSON(api.LogsAnswer{ID: id, Lines: lines})
+			}
 			for _, line := range lines {
 				if err := printLine(line); err != nil {
 					return err
@@ -73,6 +78,8 @@ func (p *program) logsCommand() *cobra.Command {
 	p.completeIDFlag(cmd, &remote)
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on printing as the collector goes on")
 	cmd.Flags().IntVar(&tail, "tail", 50, "how many of the newest lines to begin with")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON, as the API answers")
+	cmd.MarkFlagsMutuallyExclusive("follow", "json")
 	return cmd
 }
 

@@ -1,12 +1,14 @@
 package cli
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"os"
 	"strconv"
 	"strings"
@@ -97,27 +99,53 @@ func (p *program) language() string {
 	return "en"
 }
 
-// remote gives an error of the client its exit code, and says where the server was looked for when
-// it did not answer.
+// remote gives an error of the client its exit code, and says what to do about it.
 func (f *remoteFlags) remote(err error) error {
-	var answer *client.Error
-	if err == nil {
-		return nil
+	var (
+		ours   exitError
+		answer *client.Error
+		asked  *url.Error
+	)
+	switch {
+	case err == nil || errors.As(err, &ours) || errors.Is(err, context.Canceled):
+		return err
+	case errors.As(err, &answer):
+		return ofAnswer(err, answer)
+	case errors.As(err, &asked):
+		return f.unreached(asked.Err)
 	}
-	if !errors.As(err, &answer) {
-		return fmt.Errorf("%w; is velador running there? \"velador serve\" starts it, --server or VELADOR_SERVER names another address", err)
-	}
+	return err // an answer that broke off, or that is none of velador's, says so
+}
+
+// ofAnswer is an error that the server answered.
+func ofAnswer(err error, answer *client.Error) error {
 	switch answer.Status {
 	case http.StatusBadRequest, http.StatusRequestEntityTooLarge:
 		return exitError{err, ExitUsage}
 	case http.StatusNotFound:
 		return exitError{err, ExitNotFound}
 	case http.StatusConflict:
+		if answer.PID != 0 {
+			err = fmt.Errorf("%w (PID %d, id %d)", err, answer.PID, answer.ID)
+		}
 		return exitError{err, ExitConflict}
 	case http.StatusUnauthorized:
 		return fmt.Errorf("%w; set VELADOR_TOKEN to the server's token", err)
 	}
 	return err
+}
+
+// unreached is why no server answered, and what to do about it.
+func (f *remoteFlags) unreached(why error) error {
+	address := f.server
+	if u, err := url.Parse(address); err == nil {
+		address = u.Redacted()
+	}
+	var stranger *tls.CertificateVerificationError
+	if errors.As(why, &stranger) {
+		return fmt.Errorf("the certificate of the server at %s is not believed: %w; --ca-file or VELADOR_CA_FILE names a file with certificates to believe", address, stranger.Err)
+	}
+	return fmt.Errorf("no velador answers at %s: %w; \"velador serve\" starts one, --server or VELADOR_SERVER names another address", address, cause(why))
 }
 
 // printJSON prints one answer for programs.

@@ -15,8 +15,9 @@ func (p *program) startCommand() *cobra.Command {
 		asJSON  bool
 	)
 	cmd := &cobra.Command{
-		Use:   "start SELECTOR TIMEFRAME",
-		Short: "start a collector",
+		Use:        "start SELECTOR TIMEFRAME",
+		SuggestFor: []string{"run", "add"},
+		Short:      "start a collector",
 		Long: `Start a collector: a process that follows one symbol, a list or a glob of symbols, in one
 timeframe, until it is stopped. It answers when the process runs.`,
 		Example: `  velador start ETHUSDT 1m

@@ -5,8 +5,6 @@ import (
 	"io"
 	"time"
 
-	"github.com/jedib0t/go-pretty/v6/table"
-	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 
 	"velador/api"
@@ -24,8 +22,9 @@ func (p *program) statusCommand() *cobra.Command {
 		every  time.Duration
 	)
 	cmd := &cobra.Command{
-		Use:   "status",
-		Short: "list what is being collected",
+		Use:        "status",
+		SuggestFor: []string{"ps", "ls", "list"},
+		Short:      "list what is being collected",
 		Long: `List the collectors whose process runs; with --all those too that have none at this moment, with the
 reason and the time of the next attempt.
 
@@ -80,15 +79,6 @@ exchange sends, GAPS what is still asked for. In a narrow terminal columns are l
 	cmd.Flags().DurationVar(&every, "every", time.Second, "how often --watch looks")
 	return cmd
 }
-
-// plainTable has no lines: what scripts cut and people read alike.
-var plainTable = func() table.Style {
-	style := table.StyleDefault
-	style.Options = table.OptionsNoBordersAndSeparators
-	style.Box.PaddingLeft, style.Box.PaddingRight = "", "  "
-	style.Format.Header = text.FormatDefault
-	return style
-}()
 
 // uptime writes seconds as people say them: 42s, 3m12s, 5h03m, 12d4h.
 func uptime(seconds int64) string {

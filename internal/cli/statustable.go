@@ -4,12 +4,10 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
 	"golang.org/x/sys/unix"
 
@@ -20,23 +18,18 @@ import (
 const (
 	maxSymbol = 40 // cells that a selector may take; some are lists of hundreds
 	minSymbol = 8  // cells that it keeps in a narrow terminal
-	columnGap = 2  // cells between two columns
 )
 
-// statusColumn is one column of the table.
+// statusColumn is one column of the table of collectors.
 type statusColumn struct {
-	name string
-	// gives says in which order columns are left out where the terminal is too narrow: the highest
-	// first; 0 never.
-	gives int
-	right bool // its figures stand at the right
-	cell  func(api.CollectorStatus) string
+	column
+	cell func(api.CollectorStatus) string
 }
 
 // none stands where nothing is known.
 const none = "-"
 
-// statusColumns are the columns, from the left to the right.
+// statusColumns are the columns, from the left to the right. The least two places to give are top's own.
 func statusColumns() []statusColumn {
 	// What only a process can tell.
 	ofProcess := func(cell func(api.CollectorStatus) string) func(api.CollectorStatus) string {
@@ -48,29 +41,27 @@ func statusColumns() []statusColumn {
 		}
 	}
 	return []statusColumn{
-		{"ID", 0, false, func(c api.CollectorStatus) string { return strconv.FormatInt(c.ID, 10) }},
-		{"PID", 0, false, ofProcess(func(c api.CollectorStatus) string { return strconv.Itoa(c.PID) })},
-		{"EXCHANGE", 7, false, func(c api.CollectorStatus) string { return c.Exchange }},
-		{symbolColumn, 0, false, func(c api.CollectorStatus) string { return text.Trim(c.Symbol, maxSymbol) }},
-		{"TIMEFRAME", 0, false, func(c api.CollectorStatus) string { return c.Timeframe }},
-		{"STATUS", 5, false, func(c api.CollectorStatus) string { return c.Status }},
-		{"PHASE", 0, false, func(c api.CollectorStatus) string { return c.Phase }},
-		{"UPTIME", 3, true, ofProcess(func(c api.CollectorStatus) string { return uptime(c.Uptime) })},
-		{"LAST CANDLE", 1, true, ofProcess(func(c api.CollectorStatus) string {
+		{column{name: "ID"}, func(c api.CollectorStatus) string { return strconv.FormatInt(c.ID, 10) }},
+		{column{name: "PID"}, ofProcess(func(c api.CollectorStatus) string { return strconv.Itoa(c.PID) })},
+		{column{name: "EXCHANGE", gives: 9}, func(c api.CollectorStatus) string { return c.Exchange }},
+		{column{name: "SYMBOL", least: minSymbol}, func(c api.CollectorStatus) string { return text.Trim(c.Symbol, maxSymbol) }},
+		{column{name: "TIMEFRAME"}, func(c api.CollectorStatus) string { return c.Timeframe }},
+		{column{name: "STATUS", gives: 7}, func(c api.CollectorStatus) string { return c.Status }},
+		{column{name: "PHASE"}, func(c api.CollectorStatus) string { return c.Phase }},
+		{column{name: "UPTIME", gives: 5, right: true}, ofProcess(func(c api.CollectorStatus) string { return uptime(c.Uptime) })},
+		{column{name: "LAST CANDLE", gives: 3, right: true}, ofProcess(func(c api.CollectorStatus) string {
 			if c.LastCandle == (api.LastCandle{}) {
 				return none
 			}
 			return uptime(c.LastCandle.AgeSeconds) + " ago"
 		})},
-		{"GAPS", 2, true, ofProcess(func(c api.CollectorStatus) string { return strconv.Itoa(c.OpenGaps) })},
-		{"RATE", 8, true, ofProcess(func(c api.CollectorStatus) string { return fmt.Sprintf("%.1f/s", c.MessagesPerSecond) })},
-		{"CPU", 9, true, ofProcess(func(c api.CollectorStatus) string { return fmt.Sprintf("%.1f%%", c.CPU) })},
-		{"MEMORY", 6, true, ofProcess(func(c api.CollectorStatus) string { return memory(c.Memory.RSS) })},
-		{"RESTARTS", 4, true, func(c api.CollectorStatus) string { return strconv.Itoa(c.Restarts) }},
+		{column{name: "GAPS", gives: 4, right: true}, ofProcess(func(c api.CollectorStatus) string { return strconv.Itoa(c.OpenGaps) })},
+		{column{name: "RATE", gives: 10, right: true}, ofProcess(func(c api.CollectorStatus) string { return fmt.Sprintf("%.1f/s", c.MessagesPerSecond) })},
+		{column{name: "CPU", gives: 11, right: true}, ofProcess(func(c api.CollectorStatus) string { return fmt.Sprintf("%.1f%%", c.CPU) })},
+		{column{name: "MEMORY", gives: 8, right: true}, ofProcess(func(c api.CollectorStatus) string { return memory(c.Memory.RSS) })},
+		{column{name: "RESTARTS", gives: 6, right: true}, func(c api.CollectorStatus) string { return strconv.Itoa(c.Restarts) }},
 	}
 }
-
-const symbolColumn = "SYMBOL"
 
 // hasProcess tells whether the figures of a process mean anything.
 func hasProcess(c api.CollectorStatus) bool {
@@ -84,92 +75,23 @@ func printStatus(w io.Writer, list []api.CollectorStatus, width int, now time.Ti
 		_, err := fmt.Fprintln(w, "Nothing is being collected. Start something: velador start ETHUSDT 1m")
 		return err
 	}
-	columns := statusColumns()
-	cells := make([][]string, len(columns)) // of each column, the heading first
-	for i, column := range columns {
-		cells[i] = append(cells[i], column.name)
+	var columns []column
+	var cells [][]string
+	for _, column := range statusColumns() {
+		var of []string
 		for _, c := range list {
-			cells[i] = append(cells[i], column.cell(c))
+			of = append(of, column.cell(c))
 		}
+		columns, cells = append(columns, column.column), append(cells, of)
 	}
-	columns, cells = fit(columns, cells, width)
-
-	t := table.NewWriter()
-	t.SetStyle(plainTable)
-	var configs []table.ColumnConfig
-	for i, column := range columns {
-		if column.right {
-			configs = append(configs, table.ColumnConfig{Number: i + 1, Align: text.AlignRight, AlignHeader: text.AlignRight})
-		}
-	}
-	t.SetColumnConfigs(configs)
-	for row := range len(list) + 1 {
-		line := make(table.Row, 0, len(columns))
-		for i := range columns {
-			line = append(line, cells[i][row])
-		}
-		if row == 0 {
-			t.AppendHeader(line)
-		} else {
-			t.AppendRow(line)
-		}
-	}
-	lines := []string{}
-	for line := range strings.Lines(t.Render()) {
-		lines = append(lines, strings.TrimRight(line, " \n"))
+	if err := printTable(w, columns, cells, width); err != nil {
+		return err
 	}
 	if notes := waiting(list, now); len(notes) > 0 {
-		lines = append(append(lines, ""), notes...)
+		_, err := fmt.Fprintf(w, "\n%s\n", strings.Join(notes, "\n"))
+		return err
 	}
-	_, err := fmt.Fprintln(w, strings.Join(lines, "\n"))
-	return err
-}
-
-// fit leaves columns out, and shortens symbols, until the table is at most width cells wide.
-func fit(columns []statusColumn, cells [][]string, width int) ([]statusColumn, [][]string) {
-	if width <= 0 {
-		return columns, cells
-	}
-	for {
-		total := -columnGap
-		for i := range columns {
-			total += widest(cells[i]) + columnGap
-		}
-		least := 0
-		for i, column := range columns {
-			if column.gives > columns[least].gives {
-				least = i
-			}
-		}
-		switch {
-		case total <= width:
-			return columns, cells
-		case columns[least].gives > 0:
-			columns, cells = slices.Delete(columns, least, least+1), slices.Delete(cells, least, least+1)
-			continue
-		}
-		at := slices.IndexFunc(columns, func(c statusColumn) bool { return c.name == symbolColumn })
-		room := max(minSymbol, widest(cells[at])-(total-width))
-		for i, cell := range cells[at] {
-			cells[at][i] = shorten(cell, room)
-		}
-		return columns, cells
-	}
-}
-
-// shorten cuts a text, and shows that it did.
-func shorten(s string, cells int) string {
-	if text.StringWidth(s) <= cells {
-		return s
-	}
-	return text.Trim(s, cells-1) + "…"
-}
-
-func widest(cells []string) (width int) {
-	for _, cell := range cells {
-		width = max(width, text.StringWidth(cell))
-	}
-	return width
+	return nil
 }
 
 // waiting says of each collector without a process why, and when it is tried again.

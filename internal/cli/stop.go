@@ -14,8 +14,9 @@ func (p *program) stopCommand() *cobra.Command {
 		all, agreed bool
 	)
 	cmd := &cobra.Command{
-		Use:   "stop PID",
-		Short: "stop a collector, or all",
+		Use:        "stop PID",
+		SuggestFor: []string{"kill", "rm"},
+		Short:      "stop a collector, or all",
 		Long: `Stop a collector. It answers when the process has brought home what it held and is gone.
 
 --all stops every collector, side by side. It asks first; where there is nobody to ask, --yes is

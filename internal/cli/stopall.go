@@ -75,7 +75,7 @@ func (p *program) confirm(ctx context.Context, question string) error {
 		return ctx.Err()
 	case line := <-heard:
 		switch word := strings.ToLower(strings.TrimSpace(line)); {
-		case line == "": // such as /dev/null, which looks like a terminal
+		case line == "": // Ctrl-D, or the terminal is gone
 			return nobody
 		case slices.Contains([]string{"y", "yes", "s", "si", "sí"}, word):
 			return nil

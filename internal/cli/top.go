@@ -127,6 +127,7 @@ func (t *top) run(ctx context.Context, in, out *os.File) (err error) {
 					return err
 				}
 			}
+			s.painted = nil // what a terminal makes of its lines at another size is its own affair
 			t.model.update(s.size())
 		case msg := <-t.messages:
 			// All that has come at once is painted once.

@@ -82,8 +82,11 @@ func decodeEscape(text []byte) (k key, n int) {
 	}
 	switch text[1] {
 	case 'O':
-		if len(text) < 3 {
+		switch {
+		case len(text) < 3:
 			return "", 0
+		case text[2] < 0x20:
+			return "", 2 // Alt-O, and a key of its own
 		}
 		return sequences[string(text[2:3])], 3
 	case '[':
@@ -94,12 +97,13 @@ func decodeEscape(text []byte) (k key, n int) {
 			return "", 0
 		case end < 0:
 			return "", len(text)
-		case text[2+end] == 0x1b:
-			return "", 2 + end // the next one begins within this one
+		case text[2+end] < 0x20:
+			return "", 2 + end // the next key begins within this one, and may be Ctrl-C
 		}
 		return sequences[string(text[2:3+end])], 3 + end
-	case 0x1b:
-		return keyEscape, 1
+	}
+	if text[1] < 0x20 {
+		return keyEscape, 1 // and a key of its own
 	}
 	return "", 2 // Alt and a key
 }

@@ -181,7 +181,7 @@ func (m *topModel) press(k key) []effect {
 	case m.asking != nil:
 		asked := m.asking
 		switch k {
-		case "y", "Y", "s", "S": // also sí
+		case "y", "Y": // not s for sí: that key asks, and may be held down
 			m.asking = nil
 			m.tell("…")
 			return []effect{asked.then}
@@ -318,9 +318,13 @@ func (m *topModel) shown() []api.CollectorStatus {
 	return rows
 }
 
-// at is the row of the chosen collector; the first where it is gone.
+// at is the row of the chosen collector; where that is gone, of the one that stood behind it.
 func (m *topModel) at() int {
-	return max(0, slices.IndexFunc(m.shown(), func(c api.CollectorStatus) bool { return c.ID == m.selected }))
+	rows := m.shown()
+	if i := slices.IndexFunc(rows, func(c api.CollectorStatus) bool { return c.ID >= m.selected }); i >= 0 {
+		return i
+	}
+	return max(0, len(rows)-1)
 }
 
 // chosen is the collector that keys act on.

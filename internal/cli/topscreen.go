@@ -72,7 +72,8 @@ func (s *screen) paint(lines []string) error {
 	}
 	for i, line := range lines {
 		if line != s.painted[i] {
-			fmt.Fprintf(&text, "\x1b[%d;1H%s\x1b[0m\x1b[K", i+1, line)
+			// Erased before: behind the last cell of a line the cursor stands on it still.
+			fmt.Fprintf(&text, "\x1b[%d;1H\x1b[0m\x1b[K%s\x1b[0m", i+1, line)
 		}
 	}
 	s.painted = append(s.painted[:0], lines...)

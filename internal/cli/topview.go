@@ -21,6 +21,8 @@ const minTopWidth, minTopHeight = 40, 8
 const (
 	topKeys = "↑↓ choose  s stop  r restart  l logs  / filter  ? help  q quit"
 	sparkID = "CLOSES"
+	// Before a row.
+	notChosen, isTheChosen = "  ", "> "
 )
 
 var topHelp = []string{
@@ -76,8 +78,8 @@ func (m *topModel) view() []string {
 // fill makes lines as many as the screen is high, and cuts what is too wide or too many.
 func (m *topModel) fill(lines []string) []string {
 	for i, line := range lines {
-		if !strings.Contains(line, "\x1b") {
-			lines[i] = shorten(line, m.width)
+		if text.StringWidthWithoutEscSequences(line) > m.width {
+			lines[i] = text.Trim(line, m.width)
 		}
 	}
 	for len(lines) < m.height {
@@ -138,23 +140,7 @@ func (m *topModel) table() []string {
 	if len(m.list) == 0 && m.loaded {
 		return []string{"", "Nothing is being collected. Start something: velador start ETHUSDT 1m"}
 	}
-	columns := append(statusColumns(), statusColumn{name: sparkID, cell: func(c api.CollectorStatus) string {
-		if of := m.closes[c.ID]; of != nil {
-			return sparkline(of.values, m.sparkWidth())
-		}
-		return ""
-	}})
-	cells := make([][]string, len(columns))
-	for i, column := range columns {
-		cells[i] = []string{column.name}
-		for _, row := range rows {
-			cells[i] = append(cells[i], oneLine(column.cell(row)))
-		}
-		if column.name == sparkID { // as wide as it will be, so that nothing jumps when closes come
-			cells[i][0] = pad(sparkID, m.sparkWidth())
-		}
-	}
-	columns, cells = fit(columns, cells, m.width-2)
+	columns, cells := m.cells(rows)
 	widths := make([]int, len(columns))
 	for i := range columns {
 		widths[i] = widest(cells[i])
@@ -163,9 +149,9 @@ func (m *topModel) table() []string {
 	lines := make([]string, 0, len(rows)+1)
 	for at := range len(rows) + 1 {
 		isChosen := at > 0 && rows[at-1].ID == chosen.ID
-		line := "  "
+		line := notChosen
 		if isChosen {
-			line = "> "
+			line = isTheChosen
 		}
 		for i, column := range columns {
 			space := strings.Repeat(" ", widths[i]-text.StringWidth(cells[i][at]))
@@ -193,6 +179,41 @@ func (m *topModel) table() []string {
 		lines = append(lines, "  nothing contains "+strconv.Quote(m.filter))
 	}
 	return lines
+}
+
+// cells are the columns that there is room for, and what stands in each, the heading first.
+func (m *topModel) cells(rows []api.CollectorStatus) (columns []column, cells [][]string) {
+	all := append(statusColumns(), statusColumn{column{name: sparkID, gives: 2}, func(c api.CollectorStatus) string {
+		if of := m.closes[c.ID]; of != nil {
+			return sparkline(of.values, m.sparkWidth())
+		}
+		return ""
+	}})
+	var whole [][]string
+	for _, one := range all {
+		of := []string{one.name}
+		switch one.name {
+		case sparkID: // as wide as it will be, so that nothing jumps when closes come
+			of[0] = pad(sparkID, m.sparkWidth())
+		case "PID":
+			one.gives = 1 // keys act on a row: where there is no room at all, its number is not needed
+		}
+		for _, row := range rows {
+			of = append(of, oneLine(one.cell(row)))
+		}
+		columns, whole = append(columns, one.column), append(whole, of)
+	}
+	kept, room := fit(columns, whole, m.width-len(notChosen))
+	for at, i := range kept {
+		columns[at] = columns[i]
+		cells = append(cells, whole[i])
+		if columns[at].least > 0 && room > 0 {
+			for row := range cells[at] {
+				cells[at][row] = shorten(cells[at][row], room)
+			}
+		}
+	}
+	return columns[:len(kept)], cells
 }
 
 // sparkWidth is how many closes a line shows.
