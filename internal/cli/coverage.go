@@ -68,7 +68,7 @@ Colours mark the days in a terminal, beside the characters, unless NO_COLOR is s
 			if asJSON {
 				return p.printJSON(answer)
 			}
-			text, err := coverageCalendar(answer, p.colours())
+			text, err := coverageCalendar(answer, p.colours(p.stdout))
 			if err == nil {
 				_, err = io.WriteString(p.stdout, text)
 			}
@@ -97,10 +97,10 @@ func endFlag(name, value string) (time.Time, error) {
 // nothingKnown tells that neither a candle nor a gap lies in the stretch of an answer.
 func nothingKnown(c api.CoverageAnswer) bool { return c.First == nil && len(c.Gaps) == 0 }
 
-// colours tells whether to colour what is printed: to a terminal that can, whose user does not object
-// (no-color.org).
-func (p *program) colours() bool {
+// colours tells whether to colour what is printed to a stream: to a terminal that can, whose user does
+// not object (no-color.org).
+func (p *program) colours(stream any) bool {
 	_, objected := p.env.lookup("NO_COLOR")
 	kind, _ := p.env.lookup("TERM")
-	return isTerminal(p.stdout) && !objected && kind != "dumb"
+	return isTerminal(stream) && !objected && kind != "dumb"
 }

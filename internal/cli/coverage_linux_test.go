@@ -25,7 +25,7 @@ func TestColoursAreForTerminalsWhoseUsersWantThem(t *testing.T) {
 		{program{stdout: null}, false},
 		{program{stdout: &strings.Builder{}}, false},
 	} {
-		if got := test.program.colours(); got != test.want {
+		if got := test.program.colours(test.program.stdout); got != test.want {
 			t.Errorf("with %v colours are %v", test.program.env.process, got)
 		}
 	}

@@ -6,9 +6,9 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
-	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
 	"velador/internal/store"
@@ -138,18 +138,18 @@ func (p *program) dbStatusCommand() *cobra.Command {
 			}
 			return p.printJSON(map[string]any{"migrations": steps})
 		}
-		t := table.NewWriter()
-		t.SetStyle(plainTable)
-		t.AppendHeader(table.Row{"VERSION", "NAME", "APPLIED"})
+		columns := []column{{name: "VERSION", right: true}, {name: "NAME"}, {name: "APPLIED"}}
+		cells := make([][]string, len(columns))
 		for _, m := range all {
 			applied := "pending"
 			if !m.Applied.IsZero() {
 				applied = m.Applied.UTC().Format(time.RFC3339)
 			}
-			t.AppendRow(table.Row{m.Version, m.Name, applied})
+			for i, cell := range []string{strconv.FormatInt(m.Version, 10), m.Name, applied} {
+				cells[i] = append(cells[i], cell)
+			}
 		}
-		_, err = fmt.Fprintln(p.stdout, t.Render())
-		return err
+		return printTable(p.stdout, columns, cells, terminalWidth(p.stdout))
 	})
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd

@@ -89,7 +89,7 @@ The exit code is 0 when nothing failed, warnings or not, and 1 otherwise.`,
 			if asJSON {
 				err = p.printJSON(found)
 			} else {
-				err = printDiagnosis(p.stdout, found, terminalWidth(p.stdout), p.colours())
+				err = printDiagnosis(p.stdout, found, terminalWidth(p.stdout), p.colours(p.stdout))
 			}
 			if err == nil && !found.OK {
 				return exitError{errSilent, ExitFailure}

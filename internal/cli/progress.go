@@ -40,7 +40,7 @@ func (p *program) newGauge(what, unit string, total int64) *gauge {
 	g.bar.SetTrackerLength(30)
 	g.bar.SetAutoStop(true) // a Stop that comes before the first picture is not heard
 	style := progress.StyleBlocks
-	if p.colours() {
+	if p.colours(p.stderr) {
 		style.Colors = progress.StyleColorsExample
 	}
 	style.Visibility.ETA, style.Visibility.Speed, style.Visibility.TrackerOverall = true, true, false

@@ -56,7 +56,7 @@ It wants a terminal; elsewhere use velador status --watch or --json. NO_COLOR is
 			if err != nil {
 				return err
 			}
-			t := &top{client: c, every: every, messages: make(chan any, 64), model: topModel{server: remote.server, colours: p.colours(), closes: map[int64]*closes{}}}
+			t := &top{client: c, every: every, messages: make(chan any, 64), model: topModel{server: remote.server, colours: p.colours(p.stdout), closes: map[int64]*closes{}}}
 			return t.run(cmd.Context(), in, out)
 		},
 	}
