@@ -22,6 +22,9 @@ lint: $(LINT) ## go vet and golangci-lint
 $(LINT):
 	go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
 
+generate: ## client/requests.go and docs/API.md, from what the server says of its API
+	go run ./cmd/apigen
+
 fuzz: ## every fuzz target for FUZZTIME (default 20s) each
 	@go list ./... | while read -r pkg; do \
 	  go test -list '^Fuzz' "$$pkg" | grep '^Fuzz' | while read -r target; do \
@@ -39,4 +42,4 @@ soak: ## schedules of faults, SEEDS (default 100) for each database; VELADOR_SEE
 demo: ## the product at work, without internet
 	go run ./cmd/velador demo
 
-.PHONY: help build test race lint fuzz bench bench-supervisors soak demo
+.PHONY: help build test race lint generate fuzz bench bench-supervisors soak demo

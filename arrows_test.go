@@ -16,13 +16,13 @@ import (
 // floors is the drawing of the house: each package's floor, from the ground up. A package may
 // import what stands below its floor; to add a package is to place it here.
 var floors = [][]string{
-	{"api", "internal/problem", "internal/access", "internal/logfile", "internal/candle", "internal/proc", "internal/backoff"},
+	{"api", "internal/problem", "internal/access", "internal/logfile", "internal/candle", "internal/proc", "internal/backoff", "internal/apigen"},
 	{"internal/collector"},
 	{"internal/exchange", "internal/store", "internal/bus", "internal/klineapi"},
 	{"internal/exchange/binance", "internal/store/postgres", "internal/store/sqlite", "internal/collect", "internal/supervise", "internal/ingest", "internal/simulate", "internal/verify", "internal/dashboard", "client"},
 	{"internal/server", "internal/metrics"},
 	{"internal/cli"},
-	{"cmd/velador"},
+	{"cmd/velador", "cmd/apigen"},
 }
 
 // suites are packages of tests; they may import the contract they test and what is below it, and
@@ -38,6 +38,7 @@ var forbidden = map[string]string{
 	"internal/metrics -> internal/supervise":    "figures are asked for through an interface: who looks after collectors may be elsewhere",
 	"internal/collect -> internal/store":        "a collector process holds no database",
 	"internal/collect -> internal/proc":         "a collector does not supervise",
+	"internal/cli -> internal/apigen":           "what writes sources and documents is no part of the product",
 	"client -> internal/candle":                 "the client is public: its users see wire types only",
 	"internal/store -> internal/proc":           "rows are not processes",
 	"internal/supervise -> internal/klineapi":   "processes know no protocol",

@@ -86,7 +86,7 @@ type HistoryAnswer struct {
 
 // StartRequest asks for a collector. Members that are not known are ignored.
 type StartRequest struct {
-	Timeframe string `json:"timeframe" doc:"One of 1s 1m 3m 5m 15m 30m 1h 2h 4h 6h 8h 12h 1d 3d 1w 1M; case matters." example:"1m"`
+	Timeframe string `json:"timeframe" enum:"1s,1m,3m,5m,15m,30m,1h,2h,4h,6h,8h,12h,1d,3d,1w,1M" doc:"Length of a candle; case matters." example:"1m"`
 	Symbol    string `json:"symbol" doc:"The exchange's own name of a market, in its own case; a list (ETHUSDT,BTCUSDT) or globs (*USDT) select several." example:"ETHUSDT"`
 	Exchange  string `json:"exchange,omitempty" doc:"binance when it is left out." example:"binance"`
 	// Since is where the first back-fill begins. The server also takes epoch milliseconds as a JSON number.
@@ -102,8 +102,8 @@ type StartAnswer struct {
 
 // StopRequest names the collector to stop, by PID or by ID. Where both are given the ID decides.
 type StopRequest struct {
-	PID int   `json:"pid,omitempty" doc:"Process id, from 1 to 2147483647." example:"12345"`
-	ID  int64 `json:"id,omitempty" doc:"Id in the registry, from 1." example:"7"`
+	PID int   `json:"pid,omitempty" minimum:"1" maximum:"2147483647" doc:"Process id." example:"12345"`
+	ID  int64 `json:"id,omitempty" minimum:"1" maximum:"9007199254740991" doc:"Id in the registry." example:"7"`
 }
 
 // StopAnswer tells that the process has ended.

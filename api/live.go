@@ -8,8 +8,8 @@ type CollectorChanges struct {
 
 // RestartRequest names the collector to start anew, by PID or by ID. Where both are given the ID decides.
 type RestartRequest struct {
-	PID int   `json:"pid,omitempty" doc:"Process id, from 1 to 2147483647." example:"12345"`
-	ID  int64 `json:"id,omitempty" doc:"Id in the registry, from 1." example:"7"`
+	PID int   `json:"pid,omitempty" minimum:"1" maximum:"2147483647" doc:"Process id." example:"12345"`
+	ID  int64 `json:"id,omitempty" minimum:"1" maximum:"9007199254740991" doc:"Id in the registry." example:"7"`
 }
 
 // RestartAnswer tells which process collects now.

@@ -3,7 +3,7 @@ package api
 // VerifyRequest asks to hold what is stored of a series against the exchange's own history.
 type VerifyRequest struct {
 	Symbol    string `json:"symbol" doc:"The exchange's own name of the market." example:"ETHUSDT"`
-	Timeframe string `json:"timeframe" example:"1m"`
+	Timeframe string `json:"timeframe" enum:"1s,1m,3m,5m,15m,30m,1h,2h,4h,6h,8h,12h,1d,3d,1w,1M" doc:"Length of a candle; case matters." example:"1m"`
 	Exchange  string `json:"exchange,omitempty" doc:"binance when it is left out." example:"binance"`
 	From      string `json:"from,omitempty" doc:"First open time, included: epoch milliseconds or RFC 3339; the oldest stored one when it is left out." example:"2026-11-22T00:00:00Z"`
 	To        string `json:"to,omitempty" doc:"Last open time, included; the newest stored one when it is left out." example:"2026-11-23T00:00:00Z"`

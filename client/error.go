@@ -31,6 +31,11 @@ type Error struct {
 // Error gives the server's sentence, in the language that was asked for.
 func (e *Error) Error() string { return e.message }
 
+// errorOf is what a stream said of a failure.
+func errorOf(a api.ErrorAnswer) *Error {
+	return &Error{Code: a.Code, PID: a.PID, ID: a.ID, Params: a.Params, message: a.Error}
+}
+
 // readError reads an answer that is not 200, whoever gave it.
 func readError(resp *http.Response) *Error {
 	e := &Error{Status: resp.StatusCode}

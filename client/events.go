@@ -11,24 +11,24 @@ import (
 	"velador/api"
 )
 
-// maxEvent bounds one event of a stream, in bytes.
+// maxEvent bounds one event of a stream, in bytes, where it tells of one thing.
 const maxEvent = 1 << 20
 
 // errEnd ends a stream that has said its last word.
 var errEnd = errors.New("end of stream")
 
 // readEvents reads Server-Sent Events (HTML standard, section 9.2) until the stream says that it has
-// ended, or handle returns an error. what is being read, for errors.
-func readEvents(r io.Reader, what string, handle func(event, data string) error) error {
+// ended, or handle returns an error. what is being read, for errors; an event is at most limit bytes long.
+func readEvents(r io.Reader, what string, limit int, handle func(event, data string) error) error {
 	lines := bufio.NewScanner(r)
-	lines.Buffer(nil, maxEvent)
+	lines.Buffer(nil, limit)
 	var event string
 	var data []string
 	size := 0
 	for lines.Scan() {
 		line := lines.Text()
-		if size += len(line); size > maxEvent {
-			return fmt.Errorf("reading %s: an event is longer than %d bytes", what, maxEvent)
+		if size += len(line); size > limit {
+			return fmt.Errorf("reading %s: an event is longer than %d bytes", what, limit)
 		}
 		if line == "" {
 			if data != nil {
@@ -67,7 +67,7 @@ func handleEvent(event, data, what string, handle func(event, data string) error
 		if err := json.Unmarshal([]byte(data), &answer); err != nil {
 			return fmt.Errorf("%s broke off: %.200s", what, data)
 		}
-		return fmt.Errorf("%s broke off: %w", what, &Error{Code: answer.Code, PID: answer.PID, ID: answer.ID, Params: answer.Params, message: answer.Error})
+		return fmt.Errorf("%s broke off: %w", what, errorOf(answer))
 	}
 	return handle(event, data)
 }

@@ -3,18 +3,12 @@ package client
 import (
 	"context"
 	"fmt"
-	"net/http"
-	"net/url"
-	"strconv"
-
-	"velador/api"
 )
 
 // Logs gives the newest lines of a collector's log, oldest first; tail 0 leaves their number to
 // the server.
 func (c *Client) Logs(ctx context.Context, id int64, tail int) ([]string, error) {
-	var answer api.LogsAnswer
-	err := c.ask(ctx, http.MethodGet, logsPath(id), tailQuery(tail), nil, &answer)
+	answer, err := ask(ctx, c, logsRequest(id, logsParams{Tail: int64(tail)}))
 	return answer.Lines, err
 }
 
@@ -22,22 +16,10 @@ func (c *Client) Logs(ctx context.Context, id int64, tail int) ([]string, error)
 // It returns nil when the collector will say no more, the error of yield when that returns one,
 // ctx's error when ctx ends, and io.ErrUnexpectedEOF when the server went away.
 func (c *Client) FollowLogs(ctx context.Context, id int64, tail int, yield func(line string) error) error {
-	query := tailQuery(tail)
-	query.Set("follow", "true")
-	resp, err := c.send(ctx, http.MethodGet, logsPath(id), query, nil)
+	body, err := c.open(ctx, call(logsRequest(id, logsParams{Tail: int64(tail), Follow: true})))
 	if err != nil {
 		return err
 	}
-	defer resp.Body.Close()
-	return readEvents(resp.Body, fmt.Sprintf("the log of collector %d", id), func(_, data string) error { return yield(data) })
-}
-
-func logsPath(id int64) string { return "/api/collectors/" + strconv.FormatInt(id, 10) + "/logs" }
-
-func tailQuery(tail int) url.Values {
-	query := url.Values{}
-	if tail != 0 {
-		query.Set("tail", strconv.Itoa(tail))
-	}
-	return query
+	defer body.Close()
+	return readEvents(body, fmt.Sprintf("the log of collector %d", id), maxEvent, func(_, data string) error { return yield(data) })
 }

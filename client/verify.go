@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net/http"
 
 	"velador/api"
 )
@@ -20,13 +19,13 @@ type VerifyWatcher struct {
 // take minutes, and gives the report. It goes on as long as ctx does.
 func (c *Client) Verify(ctx context.Context, request api.VerifyRequest, w VerifyWatcher) (api.VerifyReport, error) {
 	var report api.VerifyReport
-	resp, err := c.send(ctx, http.MethodPost, "/api/verify", nil, request)
+	body, err := c.open(ctx, call(verifyRequest(request)))
 	if err != nil {
 		return report, err
 	}
-	defer resp.Body.Close()
+	defer body.Close()
 	done := false
-	err = readEvents(resp.Body, "the verification", func(event, data string) error {
+	err = readEvents(body, "the verification", maxEvent, func(event, data string) error {
 		switch event {
 		case "progress":
 			return hand(data, w.Progress)

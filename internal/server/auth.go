@@ -126,12 +126,14 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request) (*http.Reques
 
 // isOpen tells whether a request needs no token.
 func isOpen(r *http.Request) bool {
-	switch r.URL.Path {
-	case "/healthz", "/readyz", loginPath, logoutPath:
+	if path := r.URL.Path; isProbe(path) || path == loginPath || path == logoutPath {
 		return true
 	}
 	return !changes(r) && strings.HasPrefix(r.URL.Path, "/assets/")
 }
+
+// isProbe tells whether a path is asked by whoever runs containers, without a token and by any name.
+func isProbe(path string) bool { return path == "/healthz" || path == "/readyz" }
 
 // changes tells whether a request is one that may change something.
 func changes(r *http.Request) bool {
@@ -156,7 +158,7 @@ func clientOf(r *http.Request) string {
 // checkHost refuses a request by a name that is not ours: a page of another site can have its own name
 // resolve to this machine, and would then be taken for one of ours.
 func (s *Server) checkHost(r *http.Request) error {
-	if s.cfg.Hosts.Allows(r.Host) || r.URL.Path == "/healthz" || r.URL.Path == "/readyz" {
+	if s.cfg.Hosts.Allows(r.Host) || isProbe(r.URL.Path) {
 		return nil
 	}
 	return problem.New(problem.Invalid, api.CodeHostNotAllowed, nil, sentences[api.CodeHostNotAllowed].en, "host", r.Host)

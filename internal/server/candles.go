@@ -34,8 +34,8 @@ const (
 // embedded struct otherwise.
 type SeriesInput struct {
 	Symbol    string `query:"symbol" required:"true" doc:"The exchange's own name of the market." example:"ETHUSDT"`
-	Timeframe string `query:"timeframe" required:"true" doc:"One of 1s 1m 3m 5m 15m 30m 1h 2h 4h 6h 8h 12h 1d 3d 1w 1M; case matters." example:"1m"`
-	Exchange  string `query:"exchange" doc:"binance when it is left out." example:"binance"`
+	Timeframe string `query:"timeframe" required:"true" enum:"1s,1m,3m,5m,15m,30m,1h,2h,4h,6h,8h,12h,1d,3d,1w,1M" doc:"Length of a candle; case matters." example:"1m"`
+	Exchange  string `query:"exchange" unset:"binance" doc:"The venue." example:"binance"`
 	From      string `query:"from" doc:"First open time, included: epoch milliseconds or RFC 3339; without a zone UTC is meant." example:"2026-11-23T10:00:00Z"`
 	To        string `query:"to" doc:"Last open time, included: as from." example:"2026-11-23T11:00:00Z"`
 }
@@ -52,9 +52,9 @@ func (s *Server) series(in SeriesInput) (candle.Series, candle.Range, error) {
 // candlesInput selects candles.
 type candlesInput struct {
 	SeriesInput
-	Limit  string `query:"limit" doc:"How many at most: in JSON 1 to 10000, 500 when it is left out; in CSV all when it is left out." example:"500"`
-	Order  string `query:"order" doc:"By open time: asc (as it is when left out), or desc for the newest first." example:"asc"`
-	Format string `query:"format" doc:"json (as it is when left out) or csv." example:"json"`
+	Limit  string `query:"limit" minimum:"1" doc:"How many at most: in JSON up to 10000, and 500 when it is left out; in CSV any number, and all when it is left out." example:"500"`
+	Order  string `query:"order" enum:"asc,desc" unset:"asc" doc:"By open time; desc for the newest first." example:"desc"`
+	Format string `query:"format" enum:"json,csv" unset:"json" doc:"What the answer is written in." example:"csv"`
 }
 
 // stream is an output that writes itself.

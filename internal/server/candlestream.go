@@ -36,8 +36,8 @@ const (
 // candleStreamInput names a series, and where to begin.
 type candleStreamInput struct {
 	Symbol    string `query:"symbol" required:"true" doc:"The exchange's own name of the market." example:"ETHUSDT"`
-	Timeframe string `query:"timeframe" required:"true" doc:"One of 1s 1m 3m 5m 15m 30m 1h 2h 4h 6h 8h 12h 1d 3d 1w 1M; case matters." example:"1m"`
-	Exchange  string `query:"exchange" doc:"binance when it is left out." example:"binance"`
+	Timeframe string `query:"timeframe" required:"true" enum:"1s,1m,3m,5m,15m,30m,1h,2h,4h,6h,8h,12h,1d,3d,1w,1M" doc:"Length of a candle; case matters." example:"1m"`
+	Exchange  string `query:"exchange" unset:"binance" doc:"The venue." example:"binance"`
 	After     string `query:"after" doc:"Closed candles that open later are sent first: epoch milliseconds or RFC 3339. Left out: those that are stored from now on." example:"1762252200000"`
 	LastID    string `header:"Last-Event-ID" doc:"Where a stream broke off, as browsers send it: the open time of the newest closed candle that came, epoch milliseconds. It counts instead of after." example:"1762252200000"`
 }

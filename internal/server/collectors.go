@@ -28,7 +28,7 @@ type answer[T any] struct{ Body T }
 // IDInput names a collector in the path. Its name is exported because huma fills in no embedded
 // struct otherwise.
 type IDInput struct {
-	ID string `path:"id" doc:"The collector's id in the registry." example:"7"`
+	ID string `path:"id" minimum:"1" maximum:"9007199254740991" doc:"The collector's id in the registry." example:"7"`
 }
 
 func (in IDInput) collector() (int64, error) {

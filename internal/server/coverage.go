@@ -18,7 +18,7 @@ const maxDays = 4000
 // coverageInput names the stretch to judge.
 type coverageInput struct {
 	SeriesInput
-	By string `query:"by" doc:"day: the answer lists every day too, at most 4000 of them. Left out, it has the whole alone." example:"day"`
+	By string `query:"by" enum:"day" doc:"day: the answer lists every day too, at most 4000 of them. Left out, it has the whole alone." example:"day"`
 }
 
 // coverage answers GET /api/coverage. What is expected is counted from the first to the last

@@ -102,20 +102,20 @@ func (s *Server) dataTables(context.Context, *noInput) (*answer[api.TablesAnswer
 
 // dataInput selects rows of a table.
 type dataInput struct {
-	Table     string `path:"table" doc:"collectors (stopped ones too), series, candles or gaps." example:"gaps"`
+	Table     string `path:"table" enum:"collectors,series,candles,gaps" doc:"collectors has the stopped ones too." example:"gaps"`
 	Exchange  string `query:"exchange" doc:"Of candles binance when it is left out." example:"binance"`
 	Symbol    string `query:"symbol" doc:"Exactly; of collectors their selector. Required for candles." example:"ETHUSDT"`
-	Timeframe string `query:"timeframe" doc:"Exactly. Required for candles." example:"1m"`
-	Status    string `query:"status" doc:"Of collectors: running, error or stopped." example:"stopped"`
-	State     string `query:"state" doc:"Of gaps: open, absent or repaired." example:"absent"`
+	Timeframe string `query:"timeframe" enum:"1s,1m,3m,5m,15m,30m,1h,2h,4h,6h,8h,12h,1d,3d,1w,1M" doc:"Exactly. Required for candles." example:"1m"`
+	Status    string `query:"status" enum:"running,error,stopped" doc:"Of collectors." example:"stopped"`
+	State     string `query:"state" enum:"open,absent,repaired" doc:"Of gaps." example:"absent"`
 	Search    string `query:"search" doc:"The symbol contains it; case does not matter. Not of candles." example:"eth"`
 	From      string `query:"from" doc:"Epoch milliseconds or RFC 3339: of collectors, those started since then; of gaps, those that touch the stretch; of candles, by open time. Not of series." example:"2026-11-23"`
 	To        string `query:"to" doc:"As from; included." example:"2026-11-24"`
 	Sort      string `query:"sort" doc:"One of the columns that can be sorted by; left out: by id, by series, by series and time." example:"from"`
-	Order     string `query:"order" doc:"asc (as it is when left out) or desc." example:"asc"`
-	Limit     string `query:"limit" doc:"Rows of the page, 1 to 1000; 100 when it is left out. In CSV: of all, which are all there are when it is left out." example:"100"`
+	Order     string `query:"order" enum:"asc,desc" unset:"asc" doc:"By what the rows are sorted by; desc for the greatest first." example:"desc"`
+	Limit     string `query:"limit" minimum:"1" doc:"In JSON rows of the page, up to 1000, and 100 when it is left out; in CSV rows in all, and all there are when it is left out." example:"100"`
 	Cursor    string `query:"cursor" doc:"The next of the page before, with the same parameters beside it." example:"eyJ0IjoiZ2FwcyJ9"`
-	Format    string `query:"format" doc:"json (as it is when left out) or csv." example:"json"`
+	Format    string `query:"format" enum:"json,csv" unset:"json" doc:"What the answer is written in." example:"csv"`
 }
 
 // filter gives the value of a parameter that narrows rows.

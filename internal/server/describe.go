@@ -3,18 +3,14 @@ package server
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
 	"reflect"
-	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
-	"velador/api"
 	"velador/internal/problem"
 )
 
@@ -34,67 +30,19 @@ type route struct {
 	answer                reflect.Type   // in JSON, where the handler writes the answer itself; nil: huma sees it, or there is none
 	answerAlso            string         // a further content type that the handler writes; "" for none
 	events                []event        // of an answer that is, or may be, a stream of Server-Sent Events
-	fails                 []problem.Code // beside common
+	fails                 []problem.Code // beside those that every call may meet
+	failsAlso             reflect.Type   // what a failure of its own has for a body, where that tells more than api.ErrorAnswer; nil for none
 }
 
 // event is one kind of Server-Sent Events.
 type event struct {
 	name string       // "" for those without one
 	data reflect.Type // in JSON; nil: plain text
+	text string       // what it tells
 }
 
-// describeEvents puts a stream of events into words, and its data where programs find it.
-func describeEvents(registry huma.Registry, events []event) *huma.Schema {
-	schemas := map[string]any{}
-	var said []string
-	for _, e := range events {
-		name, data := e.name, &huma.Schema{Type: "string"}
-		if name == "" {
-			name = "message" // what a browser calls it
-		}
-		words := name + " (text)"
-		if e.data != nil {
-			data = registry.Schema(e.data, true, e.data.Name())
-			words = name + " (" + e.data.Name() + ")"
-		}
-		said = append(said, words)
-		schemas[name] = data
-	}
-	schemas["end"], schemas["error"] = &huma.Schema{Type: "string"}, errorSchema(registry)
-	return &huma.Schema{
-		Type:        "string",
-		Description: "Server-Sent Events: " + strings.Join(said, ", ") + ", and at last end, or error (ErrorAnswer). Lines that begin with a colon are signs of life.",
-		Extensions:  map[string]any{"x-events": schemas},
-	}
-}
-
-// common are the problems that every call may meet.
-var common = []problem.Code{
-	problem.CodeBodyTooLarge, problem.CodeInvalidBody, problem.CodeInvalidParameter, problem.CodeInternal, problem.CodeShuttingDown,
-}
-
-// kinds gives the kind of each code that a description names: with it statusOf knows the status.
-// What is not here is the caller's mistake.
-var kinds = map[problem.Code]problem.Kind{
-	problem.CodeInternal:            problem.Internal,
-	problem.CodeAlreadyRunning:      problem.Conflict,
-	problem.CodeCollectorNotFound:   problem.NotFound,
-	problem.CodeAmbiguousPID:        problem.Conflict,
-	problem.CodeCollectorFailed:     problem.Internal,
-	problem.CodeStopFailed:          problem.Internal,
-	problem.CodeRestartFailed:       problem.Internal,
-	api.CodeStopAllFailed:           problem.Internal,
-	problem.CodeExchangeUnavailable: problem.Unavailable,
-	problem.CodeExchangeNonsense:    problem.Unavailable,
-	problem.CodeExchangeBanned:      problem.Banned,
-	problem.CodeDatabaseUnavailable: problem.Unavailable,
-	problem.CodeBusUnavailable:      problem.Unavailable,
-	problem.CodeShuttingDown:        problem.Unavailable,
-	api.CodeNotReady:                problem.Unavailable,
-	problem.CodeSeriesNotFound:      problem.NotFound,
-	api.CodeVerifying:               problem.Conflict,
-	api.CodeTooManyVerifications:    problem.Unavailable,
-}
+// ended is the last event of a stream that has an end.
+var ended = event{"end", nil, "the last word: nothing else will come, and nobody need ask again"}
 
 // description is the API as huma sees it.
 type description struct {
@@ -102,6 +50,9 @@ type description struct {
 	// fixed gives the one method of each path without a placeholder. The mux alone would take
 	// GET /api/collectors/start for the collector named start.
 	fixed map[string]string
+	// examples gives a value of each type that is asked or answered.
+	examples map[reflect.Type]any
+	order    []string // ids of the calls, as routes.go lists them
 }
 
 // newDescription makes an API that adds nothing to the contract's answers: no $schema member, no
@@ -116,26 +67,43 @@ func newDescription(mux *http.ServeMux, version string) *description {
 		OpenAPI: &huma.OpenAPI{
 			OpenAPI: "3.1.0",
 			Info: &huma.Info{
-				Title:   "velador",
-				Version: version,
-				Description: "Market-data collectors that never stop, and the candles they bring home. " +
-					"Sentences are Spanish, or English with Accept-Language: en. Every error has the shape {\"error\": \"…\", …}; " +
-					"its member code is for programs.",
+				Title: "velador", Version: version, Description: introduction,
+				License: &huma.License{Name: "Apache License 2.0", Identifier: "Apache-2.0"},
 			},
-			Components: &huma.Components{Schemas: huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)},
+			// Relative to the description itself: a proxy may have put both under a path.
+			Servers: []*huma.Server{{URL: "./", Description: "The server that this description comes from; http://localhost:3000 unless it was told otherwise."}},
 			Tags: []*huma.Tag{
 				{Name: tagCollectors, Description: "Processes that follow markets."},
 				{Name: tagCandles, Description: "What they brought home."},
 				{Name: tagData, Description: "The tables of the database, for people: read-only."},
 				{Name: tagOperation, Description: "For those who run velador."},
 			},
+			Security: []map[string][]string{{"token": {}}, {"session": {}}},
+			Components: &huma.Components{
+				Schemas:  huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer),
+				Examples: map[string]*huma.Example{},
+				SecuritySchemes: map[string]*huma.SecurityScheme{
+					"token": {Type: "http", Scheme: "bearer", Description: "A token of the server's: VELADOR_TOKEN, VELADOR_READ_TOKEN, or one of VELADOR_TOKEN_FILE. " +
+						"A server without tokens, which listens on its own machine only, asks for none."},
+					"session": {Type: "apiKey", In: "cookie", Name: sessionCookie, Description: "A browser's: the page /login changes a token for it, and /logout ends it. " +
+						"Both answer with pages for people and are no part of this description."},
+				},
+			},
+			Extensions: map[string]any{"x-every-call": everyCall, "x-every-guarded-call": everyGuardedCall, "x-every-change": everyChange},
 		},
 		Formats:       map[string]huma.Format{"application/json": format, "json": format},
 		DefaultFormat: "application/json",
 	}
 	config.AllowAdditionalPropertiesByDefault = true // members that are not known are ignored
-	return &description{api: humago.New(mux, config), fixed: map[string]string{}}
+	return &description{api: humago.New(mux, config), fixed: map[string]string{}, examples: examplesByType()}
 }
+
+// introduction stands before all calls.
+const introduction = "Market-data collectors that never stop, and the candles they bring home.\n\n" +
+	"Sentences are Spanish, or English with `Accept-Language: en`. Every error, whatever its status, is an object with the member `error`, a sentence for a person; " +
+	"its member `code` is for programs, and keeps its name for ever. One error alone has no code, as existing clients expect it: the 404 of a collector that was asked for by its pid.\n\n" +
+	"Instants in answers are RFC 3339 in UTC with milliseconds, times of candles epoch milliseconds, decimals strings with every digit. " +
+	"Members that are not known are ignored in what is asked, and may come to what is answered. A GET may be a HEAD."
 
 // marshalJSON writes a whole value or nothing. That the client has gone is not huma's to panic about.
 func marshalJSON(w io.Writer, v any) error {
@@ -156,46 +124,28 @@ func register[I, O any](s *Server, d *description, r route, handle func(context.
 	if !strings.Contains(r.path, "{") {
 		d.fixed[r.path] = r.method
 	}
-	registry := d.api.OpenAPI().Components.Schemas
+	d.order = append(d.order, r.id)
 	op := huma.Operation{
 		Method: r.method, Path: r.path, OperationID: r.id, Tags: []string{r.tag},
 		Summary: r.summary, Description: r.text,
 		SkipValidateParams: true, SkipValidateBody: true,
 		Responses: map[string]*huma.Response{},
 	}
-	if r.body != nil {
-		op.RequestBody = &huma.RequestBody{Required: !r.bodyOptional, Content: map[string]*huma.MediaType{
-			"application/json": {Schema: registry.Schema(r.body, true, r.body.Name())},
-		}}
+	if isProbe(r.path) {
+		op.Security = []map[string][]string{}
 	}
-	if r.answer != nil || r.answerAlso != "" || r.events != nil {
-		content := map[string]*huma.MediaType{}
-		if r.answer != nil {
-			content["application/json"] = &huma.MediaType{Schema: registry.Schema(r.answer, true, r.answer.Name())}
-		}
-		if r.answerAlso != "" {
-			content[r.answerAlso] = &huma.MediaType{Schema: &huma.Schema{Type: "string"}}
-		}
-		if r.events != nil {
-			content["text/event-stream"] = &huma.MediaType{Schema: describeEvents(registry, r.events)}
-		}
-		op.Responses["200"] = &huma.Response{Description: http.StatusText(http.StatusOK), Content: content}
+	content := map[string]*huma.MediaType{}
+	if r.answer != nil {
+		content["application/json"] = d.content(r.answer)
 	}
-	byStatus := map[int][]string{}
-	for _, code := range slices.Concat(common, r.fails) {
-		kind, ok := kinds[code]
-		if !ok {
-			kind = problem.Invalid
-		}
-		status := statusOf(&problem.Error{Kind: kind, Code: code})
-		byStatus[status] = append(byStatus[status], string(code))
+	if r.answerAlso != "" {
+		content[r.answerAlso] = &huma.MediaType{Schema: &huma.Schema{Type: "string"}, Example: exampleText(r.id)}
 	}
-	for status, codes := range byStatus {
-		op.Responses[strconv.Itoa(status)] = &huma.Response{
-			Description: fmt.Sprintf("%s: %s", http.StatusText(status), strings.Join(codes, ", ")),
-			Content:     map[string]*huma.MediaType{"application/json": {Schema: errorSchema(registry)}},
-		}
+	if r.events != nil {
+		content["text/event-stream"] = d.eventStream(r.events)
 	}
+	op.Responses["200"] = &huma.Response{Description: http.StatusText(http.StatusOK), Content: content}
+	d.failures(&op, r)
 	huma.Register(d.api, op, func(ctx context.Context, in *I) (*O, error) {
 		out, err := handle(ctx, in)
 		if err != nil {
@@ -203,33 +153,12 @@ func register[I, O any](s *Server, d *description, r route, handle func(context.
 		}
 		return out, nil
 	})
+	d.finish(r, reflect.TypeFor[I]())
 }
 
-// errorSchema describes api.ErrorAnswer, which writes itself, once.
-func errorSchema(registry huma.Registry) *huma.Schema {
-	const name = "ErrorAnswer"
-	if _, ok := registry.Map()[name]; !ok {
-		registry.Map()[name] = &huma.Schema{
-			Type:        "object",
-			Description: "Every error. Further members depend on the code.",
-			Required:    []string{"error"},
-			Properties: map[string]*huma.Schema{
-				"error": {Type: "string", Description: "A sentence for a person.", Examples: []any{sentences[problem.CodeCollectorNotFound].es}},
-				"pid":   {Type: "integer", Description: "The process that it is about.", Examples: []any{12345}},
-				"id":    {Type: "integer", Format: "int64", Description: "The collector that it is about.", Examples: []any{7}},
-				"code":  {Type: "string", Description: "For programs; never renamed.", Examples: []any{api.CodeUnknownSymbol}},
-			},
-			AdditionalProperties: true,
-		}
-	}
-	return &huma.Schema{Ref: "#/components/schemas/" + name}
-}
-
-// alsoMillis lets a text member of a request be a number of epoch milliseconds too.
-func (d *description) alsoMillis(request reflect.Type, member string) {
-	text := d.api.OpenAPI().Components.Schemas.Map()[request.Name()].Properties[member]
-	text.Type = ""
-	text.OneOf = []*huma.Schema{{Type: "string"}, {Type: "integer", Format: "int64"}}
+// content describes a JSON body of a type, with an example.
+func (d *description) content(t reflect.Type) *huma.MediaType {
+	return &huma.MediaType{Schema: d.api.OpenAPI().Components.Schemas.Schema(t, true, t.Name()), Example: d.examples[t]}
 }
 
 // json gives a handler of the finished description. It is built now: later it would race.

@@ -15,7 +15,7 @@ const (
 // historyInput asks for a collector's former lives.
 type historyInput struct {
 	IDInput
-	Limit string `query:"limit" doc:"How many of the newest lives, 1 to 1000; 20 when it is left out." example:"20"`
+	Limit string `query:"limit" minimum:"1" maximum:"1000" unset:"20" doc:"How many of the newest lives." example:"20"`
 }
 
 // history answers GET /api/collectors/{id}/history.

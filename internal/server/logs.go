@@ -19,8 +19,8 @@ const (
 // logsInput asks for a collector's log.
 type logsInput struct {
 	IDInput
-	Tail   string `query:"tail" doc:"How many of the newest lines, 1 to 10000; 200 when it is left out." example:"200"`
-	Follow string `query:"follow" doc:"With true the answer is a stream of Server-Sent Events, one for each line, that goes on as lines are written." example:"false"`
+	Tail   string `query:"tail" minimum:"1" maximum:"10000" unset:"200" doc:"How many of the newest lines." example:"200"`
+	Follow string `query:"follow" enum:"false,true" unset:"false" doc:"With true the answer is a stream of Server-Sent Events, one for each line, that goes on as lines are written." example:"false"`
 }
 
 // logs answers GET /api/collectors/{id}/logs.

@@ -21,13 +21,17 @@ func parseTimeframe(name string) (candle.Timeframe, error) {
 	}
 	tf, err := candle.ParseTimeframe(name)
 	if err != nil {
-		var names []string
-		for _, tf := range candle.Timeframes() {
-			names = append(names, tf.String())
-		}
-		return 0, invalid(problem.CodeInvalidTimeframe, err, "timeframe", name, "allowed", strings.Join(names, " "))
+		return 0, invalid(problem.CodeInvalidTimeframe, err, "timeframe", name, "allowed", timeframeNames())
 	}
 	return tf, nil
+}
+
+func timeframeNames() string {
+	var names []string
+	for _, tf := range candle.Timeframes() {
+		names = append(names, tf.String())
+	}
+	return strings.Join(names, " ")
 }
 
 func parseSymbol(symbol string) (string, error) {

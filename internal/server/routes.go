@@ -8,12 +8,28 @@ import (
 	"velador/internal/problem"
 )
 
-// routes is the whole surface on one page. Each call lists the problems of its own; those that any
-// call may meet are in common. It gives the mux, and the method of each path without a placeholder.
+// routes gives the mux, and the method of each path without a placeholder.
 func (s *Server) routes() (mux *http.ServeMux, fixed map[string]string) {
 	mux = http.NewServeMux()
 	d := newDescription(mux, s.cfg.Version)
+	s.calls(d, false)
+	d.keepOrder()
+	mux.HandleFunc("GET "+loginPath, s.showLogin)
+	mux.HandleFunc("POST "+loginPath, s.login)
+	mux.HandleFunc("POST "+logoutPath, s.logout)
+	mux.HandleFunc("GET /openapi.json", d.json())
+	mux.HandleFunc("GET /openapi.yaml", d.yaml())
+	mux.HandleFunc("GET /docs", s.docs)
+	for name := range docsAssets {
+		mux.HandleFunc("GET /docs/"+name, s.docsAsset(name))
+	}
+	s.showPages(mux)
+	return mux, d.fixed
+}
 
+// calls is the whole surface on one page: those calls that the server has the parts for, or every one.
+// Each lists the problems of its own; failures.go has those that any call may meet.
+func (s *Server) calls(d *description, every bool) {
 	register(s, d, route{
 		method: http.MethodGet, path: "/api/collectors/status", id: "status", tag: tagCollectors,
 		summary: "The collectors whose process is alive",
@@ -68,26 +84,29 @@ func (s *Server) routes() (mux *http.ServeMux, fixed map[string]string) {
 		summary: "Stop every collector",
 		text: "Answers when the process of each has ended. The body may be left out. Where some could not be stopped the answer is " +
 			"stop_all_failed, with status 500, or 503 when it may help to ask again; its members stopped and failed say which.",
-		body: reflect.TypeFor[api.StopAllRequest](), bodyOptional: true,
+		failsAlso: reflect.TypeFor[api.StopAllAnswer](),
+		body:      reflect.TypeFor[api.StopAllRequest](), bodyOptional: true,
 		answer: reflect.TypeFor[api.StopAllAnswer](),
 		fails:  []problem.Code{api.CodeStopAllFailed, problem.CodeDatabaseUnavailable, problem.CodeBusUnavailable},
 	}, s.stopAll)
 	register(s, d, route{
 		method: http.MethodGet, path: "/api/collectors/{id}", id: "collector", tag: tagCollectors,
 		summary: "One collector, dead or alive",
+		text:    "One that was stopped is found until its record is removed, seven days later.",
 		fails:   []problem.Code{api.CodeInvalidID, problem.CodeCollectorNotFound, problem.CodeDatabaseUnavailable, problem.CodeBusUnavailable},
 	}, s.collector)
 	register(s, d, route{
 		method: http.MethodGet, path: "/api/collectors/{id}/history", id: "history", tag: tagCollectors,
 		summary: "The former lives of a collector's process, and how each ended",
+		text:    "The life that goes on is not among them. A collector keeps its id over all of them.",
 		fails:   []problem.Code{api.CodeInvalidID, api.CodeInvalidNumber, problem.CodeCollectorNotFound, problem.CodeDatabaseUnavailable},
 	}, s.history)
 	register(s, d, route{
 		method: http.MethodGet, path: "/api/collectors/{id}/logs", id: "logs", tag: tagCollectors,
 		summary: "What a collector says",
 		text:    "With follow=true a stream of Server-Sent Events: one without a name for each line.",
-		answer:  reflect.TypeFor[api.LogsAnswer](), events: []event{{}},
-		fails: []problem.Code{api.CodeInvalidID, api.CodeInvalidNumber, api.CodeInvalidChoice, problem.CodeCollectorNotFound},
+		answer:  reflect.TypeFor[api.LogsAnswer](), events: []event{{"", nil, "a line of the log"}, ended},
+		fails: []problem.Code{api.CodeInvalidID, api.CodeInvalidNumber, api.CodeInvalidChoice, problem.CodeCollectorNotFound, problem.CodeDatabaseUnavailable},
 	}, s.logs)
 	register(s, d, route{
 		method: http.MethodGet, path: "/api/candles", id: "candles", tag: tagCandles,
@@ -112,7 +131,7 @@ func (s *Server) routes() (mux *http.ServeMux, fixed map[string]string) {
 			api.CodeInvalidTime, api.CodeInvalidRange, api.CodeInvalidChoice, api.CodeTooManyDays, problem.CodeDatabaseUnavailable,
 		},
 	}, s.coverage)
-	if s.cfg.Verifier != nil {
+	if every || s.cfg.Verifier != nil {
 		register(s, d, route{
 			method: http.MethodPost, path: "/api/verify", id: "verify", tag: tagCandles,
 			summary: "Hold what is stored of a series against the exchange's history, and correct it",
@@ -121,7 +140,9 @@ func (s *Server) routes() (mux *http.ServeMux, fixed map[string]string) {
 				"Candles that closed less than five minutes ago, by the exchange's clock, are left out: its history may still change.",
 			body: reflect.TypeFor[api.VerifyRequest](),
 			events: []event{
-				{"progress", reflect.TypeFor[api.VerifyProgress]()}, {"difference", reflect.TypeFor[api.VerifyDifference]()}, {"report", reflect.TypeFor[api.VerifyReport]()},
+				{"progress", reflect.TypeFor[api.VerifyProgress](), "how far it has come"},
+				{"difference", reflect.TypeFor[api.VerifyDifference](), "a candle that is not stored as the exchange has it; the first 1000 of them"},
+				{"report", reflect.TypeFor[api.VerifyReport](), "what was found and done in all"}, ended,
 			},
 			fails: []problem.Code{
 				api.CodeMissingParameter, api.CodeNotText, problem.CodeInvalidSelector, problem.CodeInvalidTimeframe, problem.CodeUnknownExchange,
@@ -130,7 +151,7 @@ func (s *Server) routes() (mux *http.ServeMux, fixed map[string]string) {
 			},
 		}, s.verify)
 	}
-	if s.cfg.Market != nil {
+	if every || s.cfg.Market != nil {
 		register(s, d, route{
 			method: http.MethodGet, path: "/api/candles/stream", id: "candle-stream", tag: tagCandles,
 			summary: "Candles of one series as they form and close",
@@ -138,14 +159,18 @@ func (s *Server) routes() (mux *http.ServeMux, fixed map[string]string) {
 				"With after, or Last-Event-ID, those that are stored already come first, without a seam; each comes once. " +
 				"A candle that is stored later in a hole before the newest one comes as closed without an id. " +
 				"trouble (ErrorAnswer) tells that the database cannot be read at this moment; the stream goes on when it can.",
-			events: []event{{"closed", reflect.TypeFor[api.Candle]()}, {"forming", reflect.TypeFor[api.Candle]()}, {"trouble", nil}},
+			events: []event{
+				{"closed", reflect.TypeFor[api.Candle](), "a closed candle, once it is stored; its id is its open time"},
+				{"forming", reflect.TypeFor[api.Candle](), "the candle that is not closed yet, as it is now"},
+				{"trouble", nil, "the database cannot be read at this moment; the stream goes on when it can"},
+			},
 			fails: []problem.Code{
 				api.CodeMissingParameter, problem.CodeInvalidSelector, problem.CodeInvalidTimeframe, problem.CodeUnknownExchange,
 				api.CodeInvalidTime, problem.CodeDatabaseUnavailable,
 			},
 		}, s.candleStream)
 	}
-	if s.cfg.Symbols != nil {
+	if every || s.cfg.Symbols != nil {
 		register(s, d, route{
 			method: http.MethodGet, path: "/api/symbols", id: "symbols", tag: tagCandles,
 			summary: "The symbols of an exchange",
@@ -155,7 +180,7 @@ func (s *Server) routes() (mux *http.ServeMux, fixed map[string]string) {
 			},
 		}, s.symbols)
 	}
-	if s.cfg.Browser != nil {
+	if every || s.cfg.Browser != nil {
 		s.dataRoutes(d)
 	}
 	register(s, d, route{
@@ -165,27 +190,32 @@ func (s *Server) routes() (mux *http.ServeMux, fixed map[string]string) {
 			"and every two seconds system with the body of /api/system. A client that was slow gets all it missed in one event, or a whole collectors again. " +
 			"trouble (ErrorAnswer) tells that the list cannot be had at this moment; a whole collectors ends it.",
 		events: []event{
-			{"session", reflect.TypeFor[api.Session]()}, {"collectors", reflect.TypeFor[api.CollectorsAnswer]()}, {"changes", reflect.TypeFor[api.CollectorChanges]()}, {"system", reflect.TypeFor[api.SystemAnswer]()}, {"trouble", nil},
+			{"session", reflect.TypeFor[api.Session](), "where the server wants a token, the first: what this client may do"},
+			{"collectors", reflect.TypeFor[api.CollectorsAnswer](), "all collectors, as `GET /api/collectors` lists them"},
+			{"changes", reflect.TypeFor[api.CollectorChanges](), "those that have changed since the event before, and the ids of those that are gone"},
+			{"system", reflect.TypeFor[api.SystemAnswer](), "how the machinery is, as `GET /api/system` says it"},
+			{"trouble", nil, "the collectors cannot be listed at this moment; a whole `collectors` ends it"},
 		},
 	}, s.events)
 	register(s, d, route{
 		method: http.MethodGet, path: "/healthz", id: "health", tag: tagOperation,
 		summary: "Does the process live?",
+		text:    "It needs no token. Whether it can do its work, /readyz tells.",
 	}, s.health)
 	register(s, d, route{
 		method: http.MethodGet, path: "/readyz", id: "ready", tag: tagOperation,
 		summary: "Can it do its work?",
-		text:    "503 names each part that keeps it from that, with the reason.",
-		fails:   []problem.Code{api.CodeNotReady},
+		text:    "It needs no token. 503 names each part that keeps it from that, with the reason.",
+		fails:   []problem.Code{api.CodeNotReady}, failsAlso: reflect.TypeFor[api.ReadyAnswer](),
 	}, s.ready)
-	if s.cfg.System != nil {
+	if every || s.cfg.System != nil {
 		register(s, d, route{
 			method: http.MethodGet, path: "/api/system", id: "system", tag: tagOperation,
 			summary: "How the machinery is: database, bus, writer, budgets",
 			text:    "The same figures as those of /metrics, at most two seconds old. What is not known at this moment is null.",
 		}, s.system)
 	}
-	if s.cfg.Metrics != nil {
+	if every || s.cfg.Metrics != nil {
 		register(s, d, route{
 			method: http.MethodGet, path: "/metrics", id: "metrics", tag: tagOperation,
 			summary:    "Figures for Prometheus",
@@ -193,18 +223,6 @@ func (s *Server) routes() (mux *http.ServeMux, fixed map[string]string) {
 			answerAlso: "text/plain",
 		}, s.metrics)
 	}
-
-	mux.HandleFunc("GET "+loginPath, s.showLogin)
-	mux.HandleFunc("POST "+loginPath, s.login)
-	mux.HandleFunc("POST "+logoutPath, s.logout)
-	mux.HandleFunc("GET /openapi.json", d.json())
-	mux.HandleFunc("GET /openapi.yaml", d.yaml())
-	mux.HandleFunc("GET /docs", s.docs)
-	for name := range docsAssets {
-		mux.HandleFunc("GET /docs/"+name, s.docsAsset(name))
-	}
-	s.showPages(mux)
-	return mux, d.fixed
 }
 
 // dataRoutes are the calls that read tables; the studio has them alone.
@@ -212,11 +230,13 @@ func (s *Server) dataRoutes(d *description) {
 	register(s, d, route{
 		method: http.MethodGet, path: "/api/series", id: "series", tag: tagData,
 		summary: "The series that are stored",
+		text:    "Those of which only gaps are known too.",
 		fails:   []problem.Code{problem.CodeDatabaseUnavailable},
 	}, s.storedSeries)
 	register(s, d, route{
 		method: http.MethodGet, path: "/api/data", id: "tables", tag: tagData,
 		summary: "The tables that can be browsed, with their columns",
+		text:    "And the parameters that narrow the rows of each.",
 	}, s.dataTables)
 	register(s, d, route{
 		method: http.MethodGet, path: "/api/data/{table}", id: "data", tag: tagData,

@@ -23,9 +23,9 @@ const (
 
 // symbolsInput searches for symbols.
 type symbolsInput struct {
-	Exchange string `query:"exchange" doc:"binance when it is left out." example:"binance"`
+	Exchange string `query:"exchange" unset:"binance" doc:"The venue." example:"binance"`
 	Search   string `query:"search" doc:"What the symbol begins with or contains; case does not matter. All when it is left out." example:"eth"`
-	Limit    string `query:"limit" doc:"How many at most, 1 to 10000; 20 when it is left out." example:"20"`
+	Limit    string `query:"limit" minimum:"1" maximum:"10000" unset:"20" doc:"How many at most." example:"20"`
 }
 
 // symbols answers GET /api/symbols.
