@@ -85,11 +85,14 @@ export class Router {
   #hooks
   #current = null // {abort, unmount}
   #turn = 0
+  #shown = '' // the address of the page that stands
 
   constructor(root, hooks) {
     this.#root = root
     this.#hooks = hooks
-    addEventListener('popstate', () => this.show())
+    addEventListener('popstate', () => {
+      if (location.pathname + location.search !== this.#shown) this.show() // else it was a step within the page: #main
+    })
     document.addEventListener('click', (event) => this.#clicked(event))
   }
 
@@ -106,11 +109,13 @@ export class Router {
   navigate(to, { replace = false, silent = false } = {}) {
     const here = location.pathname + location.search
     if (to !== here) history[replace ? 'replaceState' : 'pushState'](null, '', to)
+    this.#shown = to
     return silent ? undefined : this.show()
   }
 
   async show({ first = false, keepFocus = false } = {}) {
     const turn = ++this.#turn
+    this.#shown = location.pathname + location.search
     this.#leave()
     const route = match(location.pathname, this.#hooks.routes)
     const root = document.createElement('div')

@@ -38,6 +38,7 @@ export async function mount(root, ctx) {
   let down = query.get('order') === 'desc'
 
   // The head
+  const heading = h('h1', { tabindex: '-1' }, t('nav.collectors'))
   const verdict = h('p', { class: 'verdict', role: 'status' })
   const stopAll = h('button', { class: 'button quiet', type: 'button', hidden: true, onclick: () => askStopAll(live.collectors.size, ctx) }, t('collectors.stopAll'))
   const start = h('button', { class: 'button primary', type: 'button', onclick: () => openStart(ctx) }, icon('plus'), h('span', null, t('collectors.start')))
@@ -73,7 +74,7 @@ export async function mount(root, ctx) {
   const loading = h('div', { class: 'card list-loading', 'aria-hidden': 'true' }, Array.from({ length: 4 }, () => h('div', { class: 'skeleton' })))
   const rows = keyed(table, (entry) => entry.id, (entry) => list.make(entry), (el, entry) => list.update(el, entry), table.tHead)
 
-  root.append(h('header', { class: 'page-head' }, h('div', { class: 'grow' }, h('h1', null, t('nav.collectors')), verdict), actions), tiles.el, tools, loading, wrap, none)
+  root.append(h('header', { class: 'page-head' }, h('div', { class: 'grow' }, heading, verdict), actions), tiles.el, tools, loading, wrap, none)
 
   function keep() {
     const given = new URLSearchParams()
@@ -139,7 +140,9 @@ export async function mount(root, ctx) {
     wrap.hidden = !known || chosen.length === 0
     none.hidden = !known || chosen.length > 0
     if (!none.hidden) drawNone(entries.length)
+    const held = wrap.contains(document.activeElement)
     rows.render(chosen)
+    if (held && document.activeElement === document.body) heading.focus({ preventScroll: true }) // its row is gone
     if (words !== '' && chosen.length !== lastFound) text(found, t('collectors.found', { n: chosen.length }))
     lastFound = chosen.length
     stopAll.hidden = live.readOnly || entries.length < 2

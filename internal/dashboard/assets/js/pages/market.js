@@ -89,6 +89,7 @@ async function chartOf(root, ctx) {
   let gaps = []
   let marked = null // open time (ms) under the crosshair
   let drawn = new Map() // open time in seconds → its candle, of what is drawn
+  let times = [] // what is on the axis, in seconds: the chart's own list leaves the blanks out
   let decimals = -1
 
   /** draw gives the chart all that is held. */
@@ -102,6 +103,7 @@ async function chartOf(root, ctx) {
     const shown = withForming()
     const made = points(shown, series.timeframe, colors)
     drawn = new Map(shown.map((c) => [Math.floor(c.openTime / 1000), c]))
+    times = made.bars.map((each) => each.time)
     candles.setData(made.bars)
     volumes.setData(made.volumes)
     shades.setData(made.blanks.map(({ time, open }) => ({ time, value: 1, color: gapAt(open)?.state === 'absent' ? colors.absent : colors.open })))
@@ -141,7 +143,7 @@ async function chartOf(root, ctx) {
     }
     if (!c) return
     text(cells.time, format.instant(c.openTime) + (c === forming ? ` ${t('market.forming')}` : ''))
-    for (const key of ['open', 'high', 'low', 'close', 'volume']) text(cells[key], c[key] ?? '–')
+    for (const key of ['open', 'high', 'low', 'close', 'volume']) text(cells[key], format.decimal(c[key]))
     text(cells.trades, format.number(c.trades))
   }
 
@@ -183,8 +185,7 @@ async function chartOf(root, ctx) {
   })
 
   const show = (at) => {
-    const i = stretch.find(at)
-    const shown = candles.data().findIndex((point) => point.time >= Math.floor((stretch.candles[i]?.openTime ?? at) / 1000))
+    const shown = times.findIndex((time) => time >= Math.floor(at / 1000))
     if (shown >= 0) chart.timeScale().setVisibleLogicalRange({ from: shown - 20, to: shown + 130 })
   }
   async function jump(day) {
@@ -222,25 +223,24 @@ async function chartOf(root, ctx) {
     if (!event.sourceEvent) return // set by a key
     mark(event.time === undefined ? null : event.time * 1000, false)
   })
+  let level = 0 // the price that it stands at; on a blank that of the candle before
   const point = (index) => {
-    const data = candles.data()
-    const i = Math.min(data.length - 1, Math.max(0, index))
-    const each = data[i]
-    if (!each) return
+    const i = Math.min(times.length - 1, Math.max(0, index))
+    if (i < 0) return
     const scale = chart.timeScale()
     const range = scale.getVisibleLogicalRange()
     if (range && (i < range.from || i > range.to)) {
       const width = range.to - range.from
       scale.setVisibleLogicalRange(i < range.from ? { from: i - 5, to: i - 5 + width } : { from: i + 5 - width, to: i + 5 })
     }
-    chart.setCrosshairPosition(each.close ?? candles.data()[0].close ?? 0, each.time, candles)
-    mark(each.time * 1000, true)
+    level = Number(drawn.get(times[i])?.close ?? level)
+    chart.setCrosshairPosition(level, times[i], candles)
+    mark(times[i] * 1000, true)
   }
   const pointed = () => {
-    const data = candles.data()
-    if (marked === null) return data.length
-    const at = data.findIndex((each) => each.time >= Math.floor(marked / 1000))
-    return at < 0 ? data.length - 1 : at
+    if (marked === null) return times.length
+    const at = times.findIndex((time) => time >= Math.floor(marked / 1000))
+    return at < 0 ? times.length - 1 : at
   }
   const zoom = (factor) => {
     const range = chart.timeScale().getVisibleLogicalRange()
@@ -270,7 +270,9 @@ async function chartOf(root, ctx) {
   // From here on it lives.
   const append = (c) => {
     if (c.openTime > next(stretch.candles.at(-2)?.openTime ?? c.openTime, series.timeframe)) return draw() // a gap before it
-    drawn.set(Math.floor(c.openTime / 1000), c)
+    const time = Math.floor(c.openTime / 1000)
+    drawn.set(time, c)
+    if (time > (times.at(-1) ?? 0)) times.push(time)
     candles.update(bar(c))
     volumes.update(volumeOf(c, colors))
     drawRest()
