@@ -14,7 +14,7 @@ func FuzzEvents(f *testing.F) {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		err := readEvents(strings.NewReader(text), "a test", func(_, data string) error {
+		err := readEvents(strings.NewReader(text), "a test", 1<<20, func(_, data string) error {
 			for line := range strings.SplitSeq(data, "\n") {
 				if !strings.Contains(text, line) {
 					t.Errorf("%q was handed on and not sent", line)

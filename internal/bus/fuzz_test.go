@@ -79,4 +79,3 @@ func FuzzClaim(f *testing.F) {
 		}
 	})
 }
-

@@ -3,7 +3,6 @@ package cli
 import (
 	"fmt"
 	"os"
-	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -33,29 +32,4 @@ func terminal(t *testing.T) (keyboard, screen *os.File) {
 		_ = screen.Close()
 	})
 	return keyboard, screen
-}
-
-func TestColoursAreForTerminalsWhoseUsersWantThem(t *testing.T) {
-	t.Parallel()
-	_, screen := terminal(t)
-	device, err := os.Open(os.DevNull) // a character device, and no terminal
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer device.Close()
-	for _, test := range []struct {
-		program program
-		want    bool
-	}{
-		{program{stdout: screen, env: environment{process: []string{"TERM=xterm"}}}, true},
-		{program{stdout: screen, env: environment{process: []string{"NO_COLOR="}}}, true},
-		{program{stdout: screen, env: environment{process: []string{"NO_COLOR=1"}}}, false},
-		{program{stdout: screen, env: environment{process: []string{"TERM=dumb"}}}, false},
-		{program{stdout: device, env: environment{process: []string{"TERM=xterm"}}}, false},
-		{program{stdout: &strings.Builder{}}, false},
-	} {
-		if got := test.program.colours(); got != test.want {
-			t.Errorf("with %v colours are %v", test.program.env.process, got)
-		}
-	}
 }
