@@ -4,10 +4,10 @@ package api
 // JSON number would lose in most readers. A decimal that the exchange does not publish is left out.
 type Candle struct {
 	OpenTime            int64  `json:"openTime" doc:"First instant of the interval, epoch milliseconds." example:"1762252200000"`
-	Open                string `json:"open" example:"3456.78000000"`
-	High                string `json:"high" example:"3460.00000000"`
-	Low                 string `json:"low" example:"3450.10000000"`
-	Close               string `json:"close" example:"3459.99000000"`
+	Open                string `json:"open" doc:"First price." example:"3456.78000000"`
+	High                string `json:"high" doc:"Highest price." example:"3460.00000000"`
+	Low                 string `json:"low" doc:"Lowest price." example:"3450.10000000"`
+	Close               string `json:"close" doc:"Last price." example:"3459.99000000"`
 	Volume              string `json:"volume,omitempty" doc:"In the base asset." example:"120.50000000"`
 	CloseTime           int64  `json:"closeTime" doc:"Last instant of the interval, epoch milliseconds." example:"1762252259999"`
 	QuoteVolume         string `json:"quoteVolume,omitempty" doc:"In the quote asset." example:"416542.13000000"`
@@ -18,9 +18,9 @@ type Candle struct {
 
 // CandlesAnswer holds stored candles of one series. A series that is not known has none.
 type CandlesAnswer struct {
-	Symbol    string   `json:"symbol" example:"ETHUSDT"`
-	Timeframe string   `json:"timeframe" example:"1m"`
-	Exchange  string   `json:"exchange" example:"binance"`
+	Symbol    string   `json:"symbol" doc:"The exchange's own name of the market." example:"ETHUSDT"`
+	Timeframe string   `json:"timeframe" doc:"Length of a candle." example:"1m"`
+	Exchange  string   `json:"exchange" doc:"The venue." example:"binance"`
 	Candles   []Candle `json:"candles" nullable:"false" doc:"By open time; never null."`
 }
 
@@ -36,9 +36,9 @@ type Gap struct {
 // CoverageAnswer says how complete a stretch of a series is. Expected minus Present is what is
 // missing; the gaps say what is known of it.
 type CoverageAnswer struct {
-	Symbol    string `json:"symbol" example:"ETHUSDT"`
-	Timeframe string `json:"timeframe" example:"1m"`
-	Exchange  string `json:"exchange" example:"binance"`
+	Symbol    string `json:"symbol" doc:"The exchange's own name of the market." example:"ETHUSDT"`
+	Timeframe string `json:"timeframe" doc:"Length of a candle." example:"1m"`
+	Exchange  string `json:"exchange" doc:"The venue." example:"binance"`
 	First     *int64 `json:"first,omitempty" doc:"Oldest stored open time of the stretch, epoch milliseconds; missing when none is stored." example:"1679616000000"`
 	Last      *int64 `json:"last,omitempty" doc:"Newest stored open time of the stretch." example:"1679702340000"`
 	Expected  int64  `json:"expected" doc:"Candles of a complete series from the first to the last that is stored or known as missing." example:"1440"`

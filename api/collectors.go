@@ -80,7 +80,7 @@ type Life struct {
 
 // HistoryAnswer lists the former lives of one collector's process.
 type HistoryAnswer struct {
-	ID    int64  `json:"id" example:"7"`
+	ID    int64  `json:"id" doc:"The collector's." example:"7"`
 	Lives []Life `json:"lives" nullable:"false" doc:"Newest first; never null."`
 }
 
@@ -95,8 +95,8 @@ type StartRequest struct {
 
 // StartAnswer tells which process collects now.
 type StartAnswer struct {
-	Message string `json:"message" example:"Collector iniciado para ETHUSDT en timeframe 1m"`
-	PID     int    `json:"pid" example:"12345"`
+	Message string `json:"message" doc:"What was done, in a sentence." example:"Collector iniciado para ETHUSDT en timeframe 1m"`
+	PID     int    `json:"pid" doc:"Of its process; unique on one host only." example:"12345"`
 	ID      int64  `json:"id" doc:"Id in the registry; unique for ever." example:"7"`
 }
 
@@ -108,8 +108,8 @@ type StopRequest struct {
 
 // StopAnswer tells that the process has ended.
 type StopAnswer struct {
-	Message string `json:"message" example:"Collector detenido exitosamente"`
-	PID     int    `json:"pid" example:"12345"`
+	Message string `json:"message" doc:"What was done, in a sentence." example:"Collector detenido exitosamente"`
+	PID     int    `json:"pid" doc:"That its process had." example:"12345"`
 }
 
 // StopAllRequest asks to stop every collector. It has no members, and may be left out.
@@ -118,8 +118,8 @@ type StopAllRequest struct{}
 // StopAllAnswer tells which collectors were stopped. Where some could not be, the status is 500, or
 // 503 when it may help to ask again; then the member error says so in a sentence, as in every error.
 type StopAllAnswer struct {
-	Error   string             `json:"error,omitempty" example:"Collectors que no pudieron detenerse: 1; detenidos: 1"`
-	Code    string             `json:"code,omitempty" example:"stop_all_failed"`
+	Error   string             `json:"error,omitempty" doc:"Why not all were stopped, in a sentence." example:"Collectors que no pudieron detenerse: 1; detenidos: 1"`
+	Code    string             `json:"code,omitempty" doc:"As in every error." example:"stop_all_failed"`
 	Message string             `json:"message,omitempty" doc:"Where all were stopped." example:"Collectors detenidos: 1"`
 	Stopped []StoppedCollector `json:"stopped" nullable:"false" doc:"Whose process has ended, oldest first; never null."`
 	Failed  []FailedStop       `json:"failed,omitempty" nullable:"false" doc:"Those that could not be stopped, and are as they were or about to end; missing where all were."`
@@ -140,6 +140,6 @@ type FailedStop struct {
 
 // LogsAnswer is the end of a collector's log.
 type LogsAnswer struct {
-	ID    int64    `json:"id" example:"7"`
+	ID    int64    `json:"id" doc:"The collector's." example:"7"`
 	Lines []string `json:"lines" nullable:"false" doc:"Oldest first, without line ends; never null."`
 }

@@ -2,7 +2,7 @@ package api
 
 // SystemAnswer says how the machinery is. A number that is not known at this moment is null.
 type SystemAnswer struct {
-	Version    string           `json:"version" example:"v1.2.3"`
+	Version    string           `json:"version" doc:"Of velador." example:"v1.2.3"`
 	Go         string           `json:"go" doc:"Version of the compiler." example:"go1.26.8"`
 	StartedAt  Time             `json:"startedAt" format:"date-time" doc:"When this server was started, UTC." example:"2025-11-04T10:30:00.000Z"`
 	Uptime     int64            `json:"uptime" doc:"Whole seconds since then." example:"3600"`
@@ -23,14 +23,14 @@ type SystemMemory struct {
 
 // SystemDatabase says how the database is.
 type SystemDatabase struct {
-	Kind  string `json:"kind" enum:"sqlite,postgres" example:"sqlite"`
+	Kind  string `json:"kind" doc:"Which database it is." enum:"sqlite,postgres" example:"sqlite"`
 	Up    bool   `json:"up" doc:"It answers." example:"true"`
 	Bytes *int64 `json:"bytes" nullable:"true" doc:"That it takes on the disk." example:"104857600"`
 }
 
 // SystemBus says what is on its way to the database.
 type SystemBus struct {
-	Connected      bool     `json:"connected" example:"true"`
+	Connected      bool     `json:"connected" doc:"The server reaches it." example:"true"`
 	Pending        *int64   `json:"pending" nullable:"true" doc:"Messages that are not committed yet." example:"0"`
 	Unacknowledged *int64   `json:"unacknowledged" nullable:"true" doc:"Of them, those that a writer has in hand." example:"0"`
 	Bytes          *int64   `json:"bytes" nullable:"true" doc:"That they take on the disk." example:"0"`
@@ -58,31 +58,31 @@ type SystemWriter struct {
 
 // Lag is how long something took, of the newest thousand, in seconds.
 type Lag struct {
-	P50 float64 `json:"p50" example:"0.01"`
-	P99 float64 `json:"p99" example:"0.05"`
-	Max float64 `json:"max" example:"0.1"`
+	P50 float64 `json:"p50" doc:"Half of them took no longer." example:"0.01"`
+	P99 float64 `json:"p99" doc:"Of a hundred, 99 took no longer." example:"0.05"`
+	Max float64 `json:"max" doc:"The longest." example:"0.1"`
 }
 
 // SystemGaps counts gaps.
 type SystemGaps struct {
-	Open     int64 `json:"open" example:"0"`
-	Absent   int64 `json:"absent" example:"3"`
-	Repaired int64 `json:"repaired" example:"7"`
+	Open     int64 `json:"open" doc:"Still asked for." example:"0"`
+	Absent   int64 `json:"absent" doc:"Proved absent at the source." example:"3"`
+	Repaired int64 `json:"repaired" doc:"Closed again." example:"7"`
 }
 
 // SystemCollector counts collectors.
 type SystemCollector struct {
-	Running int64 `json:"running" example:"4"`
+	Running int64 `json:"running" doc:"Their process runs." example:"4"`
 	Failed  int64 `json:"failed" doc:"Their process fails again and again." example:"0"`
 	Stopped int64 `json:"stopped" doc:"Wanted, and resumed soon." example:"0"`
 }
 
 // SystemBudget is what is spent of one exchange's limits.
 type SystemBudget struct {
-	Exchange      string `json:"exchange" example:"binance"`
+	Exchange      string `json:"exchange" doc:"The venue." example:"binance"`
 	Used          int    `json:"used" doc:"Weight spent in the window that runs." example:"120"`
 	Limit         int    `json:"limit" doc:"Weight that the exchange allows in a window." example:"6000"`
-	WindowSeconds int    `json:"windowSeconds" example:"60"`
+	WindowSeconds int    `json:"windowSeconds" doc:"Length of a window." example:"60"`
 	Waiting       int    `json:"waiting" doc:"Requests in line." example:"0"`
 	Sharers       int    `json:"sharers" doc:"Processes that have asked lately." example:"5"`
 	BannedUntil   *int64 `json:"bannedUntil" nullable:"true" doc:"Until when the exchange refuses every request, epoch milliseconds; null when it does not." example:"1762252200000"`

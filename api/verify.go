@@ -28,16 +28,16 @@ type VerifyProgress struct {
 // VerifyDifference is the data of an event named difference: one candle that is not stored as the
 // exchange has it.
 type VerifyDifference struct {
-	Kind   string  `json:"kind" enum:"differing,missing,vanished" example:"differing"`
+	Kind   string  `json:"kind" doc:"differing (other values), missing (not stored) or vanished (no longer at the exchange)." enum:"differing,missing,vanished" example:"differing"`
 	Stored *Candle `json:"stored,omitempty" doc:"Missing where none was stored."`
 	Served *Candle `json:"served,omitempty" doc:"Missing where the exchange has none."`
 }
 
 // VerifyReport is the data of the event named report, the last one before end.
 type VerifyReport struct {
-	Symbol    string `json:"symbol" example:"ETHUSDT"`
-	Timeframe string `json:"timeframe" example:"1m"`
-	Exchange  string `json:"exchange" example:"binance"`
+	Symbol    string `json:"symbol" doc:"The exchange's own name of the market." example:"ETHUSDT"`
+	Timeframe string `json:"timeframe" doc:"Length of a candle." example:"1m"`
+	Exchange  string `json:"exchange" doc:"The venue." example:"binance"`
 	From      *int64 `json:"from,omitempty" doc:"First open time that was looked at, epoch milliseconds; missing where the exchange's history is not final yet." example:"1762166400000"`
 	To        *int64 `json:"to,omitempty" doc:"Last open time that was looked at." example:"1762252200000"`
 	VerifyProgress
@@ -45,6 +45,6 @@ type VerifyReport struct {
 	ConfirmedFrom *int64  `json:"confirmedFrom,omitempty" doc:"The series is confirmed from this open time on, by this verification and by those of its collectors; missing where it is not." example:"1762166400000"`
 	ConfirmedTo   *int64  `json:"confirmedTo,omitempty" doc:"Up to this one. What is stored beyond is provisional." example:"1762252200000"`
 	Corrected     int64   `json:"corrected" doc:"Candles that were written: those that differed, and those that were missing." example:"1"`
-	DryRun        bool    `json:"dryRun" example:"false"`
+	DryRun        bool    `json:"dryRun" doc:"Nothing was changed." example:"false"`
 	Seconds       float64 `json:"seconds" doc:"How long it took." example:"1.5"`
 }

@@ -161,6 +161,7 @@ func TestWhatFailsBehindTheServerIsPutIntoWords(t *testing.T) {
 		"a code of the future": {problem.New(problem.Invalid, "from_the_future", nil, "A new thing"), 400, "from_the_future", ""},
 	} {
 		h := build(t)
+		h.beyond = true
 		h.fleet.Fail(test.failure)
 		r := h.post("/api/collectors/start", ethMinute)
 		r.problem(t, test.status, test.code)

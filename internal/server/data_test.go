@@ -25,7 +25,7 @@ import (
 )
 
 func withSystem(c *Config) {
-	c.System = func(context.Context) (api.SystemAnswer, error) { return api.SystemAnswer{}, nil }
+	c.System = func(context.Context) (api.SystemAnswer, error) { return exampleSystem(), nil }
 }
 
 // knownSymbols answers as exchange.Symbols does.

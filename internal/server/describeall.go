@@ -10,6 +10,6 @@ import (
 func Describe(version string) ([]byte, error) {
 	d := newDescription(http.NewServeMux(), version)
 	new(Server).calls(d, true)
-	d.keepOrder()
+	d.complete()
 	return json.Marshal(d.api.OpenAPI())
 }

@@ -57,10 +57,13 @@ func describeParameter(p *huma.Param, unset string) {
 	p.Schema.Description, p.Schema.Examples = "", nil // they stand at the parameter
 }
 
-// keepOrder notes how calls, and the members of each schema, follow each other: JSON objects do not tell.
-func (d *description) keepOrder() {
+// complete ends a description, when all calls are in it: it notes how they, and the members of each schema,
+// follow each other, which JSON objects do not tell.
+func (d *description) complete() {
 	d.api.OpenAPI().Extensions["x-order"] = d.order
 	registry := d.api.OpenAPI().Components.Schemas
+	delete(registry.Map(), "ErrorModel") // huma's own errors, of which none is answered
+	delete(registry.Map(), "ErrorDetail")
 	for name, schema := range registry.Map() {
 		t := registry.TypeFromRef("#/components/schemas/" + name)
 		if t == nil || t.Kind() != reflect.Struct || len(schema.Properties) < 2 {

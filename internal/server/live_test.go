@@ -33,6 +33,7 @@ type sse struct {
 	t      testing.TB
 	lines  *bufio.Scanner
 	hangUp context.CancelFunc
+	judge  func(sseEvent) // of each event
 }
 
 type sseEvent struct{ id, name, data string }
@@ -58,7 +59,7 @@ func (h *house) stream(path string, headers ...string) *sse {
 	}
 	lines := bufio.NewScanner(resp.Body)
 	lines.Buffer(nil, 16<<20)
-	return &sse{h.t, lines, cancel}
+	return &sse{h.t, lines, cancel, func(e sseEvent) { h.referee().event(h.t, path, e) }}
 }
 
 // next gives the next event; a zero one at the end.
@@ -75,6 +76,7 @@ func (s *sse) next() (e sseEvent) {
 		case field == "data":
 			e.data = value
 		case line == "" && e != sseEvent{}:
+			s.judge(e)
 			return e
 		}
 	}
@@ -219,7 +221,9 @@ func TestTheMachineryIsToldAsItsCallAnswers(t *testing.T) {
 			if asked.Add(1) == 2 {
 				return api.SystemAnswer{}, errors.New("not now")
 			}
-			return api.SystemAnswer{Version: "<1.2.3>"}, nil
+			answer := exampleSystem()
+			answer.Version = "<1.2.3>"
+			return answer, nil
 		}
 	}))
 	want := strings.TrimSpace(h.get("/api/system").body)

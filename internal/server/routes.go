@@ -13,7 +13,7 @@ func (s *Server) routes() (mux *http.ServeMux, fixed map[string]string) {
 	mux = http.NewServeMux()
 	d := newDescription(mux, s.cfg.Version)
 	s.calls(d, false)
-	d.keepOrder()
+	d.complete()
 	mux.HandleFunc("GET "+loginPath, s.showLogin)
 	mux.HandleFunc("POST "+loginPath, s.login)
 	mux.HandleFunc("POST "+logoutPath, s.logout)

@@ -19,6 +19,7 @@ func TestTheSystemIsShownAsItIsKnown(t *testing.T) {
 		`"database":{"kind":"sqlite","up":false,"bytes":null},"bus":{"connected":false,"pending":null,"unacknowledged":null,"bytes":null,"oldestSeconds":null},`+
 		`"writer":{"batches":0,"new":0,"same":0,"changed":0,"gaps":0,"open":0,"absent":0,"repaired":0,"audits":0,"vanished":0,"rejected":0,"perSecond":0,"failing":"","lagSeconds":{"p50":0,"p99":0,"max":0}},`+
 		`"budgets":[{"exchange":"binance","used":7,"limit":6000,"windowSeconds":60,"waiting":0,"sharers":0,"bannedUntil":null}]}`)
+	h.beyond = true // the real one says null of what it cannot learn
 	failure = problem.New(problem.Unavailable, problem.CodeDatabaseUnavailable, nil, "")
 	if answer := h.get("/api/system"); answer.status != 503 {
 		t.Errorf("%d %s", answer.status, answer.body)
