@@ -121,7 +121,7 @@ func TestFullDiskIsSaidAndSurvived(t *testing.T) {
 	s.whole(server, "BTCUSDT", 2)
 }
 
-// TestReadOnlyDataDirectory takes the right to write away, before a server begins and while it runs.
+// TestReadOnlyDataDirectory takes the right to write away before a server begins, and gives it back.
 func TestReadOnlyDataDirectory(t *testing.T) {
 	t.Parallel()
 	dir, remount := tmpfs(t, 96)

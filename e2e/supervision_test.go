@@ -199,13 +199,16 @@ func TestOrphanEndsItself(t *testing.T) {
 	pid := start(t, server, ethBody)
 	time.Sleep(12 * time.Second) // longer than an orphan waits: with a server it is none
 	s.agrees(server, 1)
+	if now := pidOf(t, server, "ETHUSDT", "1m"); now != pid {
+		t.Fatalf("with a server PID %d became %d", pid, now)
+	}
 	s.kill(server)
 	eventually(t, "the orphan has ended", 40*time.Second, func() bool { return !alive(pid) })
 	server = s.serve(nil)
 	s.agrees(server, 1)
 	s.whole(server, "ETHUSDT", 5)
 	_, _, text := call(t, "GET", server.url+"/api/collectors/1/history", "")
-	if !strings.Contains(string(text), "server") {
+	if !strings.Contains(string(text), "--orphan-after") {
 		t.Errorf("the history does not say why the orphan ended: %s", text)
 	}
 }
