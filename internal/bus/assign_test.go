@@ -16,7 +16,7 @@ import (
 
 // testAckWait is short, so that redelivery need not be waited for long, and long enough for a busy
 // machine to send three heart-beats within it.
-const testAckWait = 500 * time.Millisecond
+const testAckWait = 2 * time.Second
 
 // testAgent runs Assignments and gives every assignment that it takes to the test.
 type testAgent struct {

@@ -92,7 +92,7 @@ func TestAClientFollowsAChangedPassword(t *testing.T) {
 func TestAStrangerIsTurnedAway(t *testing.T) {
 	t.Parallel()
 	s := startTestServer(t, t.TempDir())
-	ctx, cancel := contextOf(t, 500*time.Millisecond)
+	ctx, cancel := contextOf(t, 3*time.Second)
 	defer cancel()
 	_, err := Connect(ctx, ClientConfig{URL: strings.Replace(s.URL(), "//", "//velador:guess@", 1), Logger: testLogger(t)})
 	if problem.CodeOf(err) != problem.CodeBusUnavailable || !strings.Contains(err.Error(), "Authorization") {
