@@ -218,7 +218,7 @@ func (d *dockerfile) build(t *testing.T) (root string) {
 	}
 	root = filepath.Join(t.TempDir(), "root")
 	for _, words := range d.copies {
-		owner, from := "0:0", ""
+		owner := "0:0"
 		for ; strings.HasPrefix(words[0], "--"); words = words[1:] {
 			if value, ok := strings.CutPrefix(words[0], "--chown="); ok {
 				owner = value
@@ -226,10 +226,11 @@ func (d *dockerfile) build(t *testing.T) (root string) {
 				t.Fatalf("COPY %s", words[0])
 			}
 		}
-		if rest, ok := strings.CutPrefix(words[0], "/out"); ok {
+		from := words[0]
+		if rest, ok := strings.CutPrefix(from, "/out"); ok {
 			from = out + rest
-		} else if from = words[0]; !exists(from) {
-			skip(t, from+" is missing: install ca-certificates")
+		} else if _, err := os.Stat(from); err != nil {
+			skip(t, "install ca-certificates: "+err.Error())
 		}
 		to := filepath.Join(root, words[1])
 		if strings.HasSuffix(words[1], "/") {
@@ -259,9 +260,4 @@ func (d *dockerfile) build(t *testing.T) (root string) {
 		t.Fatal(err)
 	}
 	return root
-}
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
 }
