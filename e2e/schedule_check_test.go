@@ -60,6 +60,9 @@ func (w *world) complete(symbol string, tf candle.Timeframe) (bool, string) {
 	if first < w.plan.day.From {
 		first = tf.Next(first)
 	}
+	// The day may begin within an outage. To whoever asks for candles from there on, the market may as well
+	// begin behind it: nothing is missing before the first candle that the exchange has.
+	first = max(first, w.firstServed(symbol, tf))
 	known := c.Present
 	for _, gap := range c.Gaps {
 		switch gap.State {
@@ -71,6 +74,22 @@ func (w *world) complete(symbol string, tf candle.Timeframe) (bool, string) {
 		}
 	}
 	return known == tf.Count(first, w.plan.day.To), string(text)
+}
+
+// firstServed gives the open time of the first candle that the exchange has of a series from the day's
+// beginning on.
+func (w *world) firstServed(symbol string, tf candle.Timeframe) candle.Millis {
+	w.t.Helper()
+	status, _, page := call(w.t, "GET", fmt.Sprintf("%s/api/v3/klines?symbol=%s&interval=%s&startTime=%d&limit=1", w.site.exchange.url, symbol, tf, w.plan.day.From), "")
+	var rows [][]json.RawMessage
+	if err := json.Unmarshal(page, &rows); status != 200 || err != nil || len(rows) != 1 {
+		w.t.Fatalf("the first candle of %s %s: %d %s", symbol, tf, status, page)
+	}
+	open, err := strconv.ParseInt(string(rows[0][0]), 10, 64)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return candle.Millis(open)
 }
 
 // compare holds what is stored against what the exchange serves, digit for digit, and 1m candles
