@@ -17,7 +17,8 @@ import (
 // once, in order but for what was named as a gap and came later, digit for digit, and the gaps left
 // are the market's own.
 //
-// VELADOR_SEED repeats one schedule; VELADOR_SCHEDULES sets how many are played.
+// The schedules played are always the same. VELADOR_SCHEDULES plays so many others, drawn anew each time, and
+// VELADOR_SEED repeats one.
 func TestAnyScheduleOfFaultsBringsHomeWhatTheMarketHas(t *testing.T) {
 	t.Parallel()
 	var seeds []uint64
@@ -27,13 +28,13 @@ func TestAnyScheduleOfFaultsBringsHomeWhatTheMarketHas(t *testing.T) {
 			t.Fatal(err)
 		}
 		seeds = []uint64{seed}
-	} else {
-		n := 150
-		if more, err := strconv.Atoi(os.Getenv("VELADOR_SCHEDULES")); err == nil {
-			n = more
-		}
+	} else if n, err := strconv.Atoi(os.Getenv("VELADOR_SCHEDULES")); err == nil {
 		for range n {
 			seeds = append(seeds, rand.Uint64())
+		}
+	} else {
+		for seed := range uint64(150) {
+			seeds = append(seeds, seed+1)
 		}
 	}
 	for _, seed := range seeds {
