@@ -47,7 +47,7 @@ func TestFaultSchedule(t *testing.T) {
 	}
 	first, many := uint64(number(t, seedVar, 1)), number(t, schedulesVar, 1)
 	speed := float64(number(t, speedVar, 1200))
-	found := &tally{struck: make(map[string]int64)}
+	found := &tally{done: make(map[string]int), intended: make(map[string]int), struck: make(map[string]int64)}
 	begun := time.Now()
 	t.Run("databases", func(t *testing.T) {
 		for _, database := range []string{"sqlite", "postgres"} {
@@ -65,12 +65,19 @@ func TestFaultSchedule(t *testing.T) {
 							cluster = clusters.take()
 							t.Cleanup(func() { clusters.give(cluster) }) // after all other clean-ups
 						}
-						found.add(endure(t, scopeOf(t, dir, cluster != nil).draw(seed), dir, speed, cluster))
+						plan := scopeOf(t, dir, cluster != nil).draw(seed)
+						found.meant(plan)
+						found.add(endure(t, plan, dir, speed, cluster))
 					})
 				}
 			})
 		}
 	})
+	if many >= enough {
+		for _, kind := range found.harmless() {
+			t.Errorf("%s was meant to strike, and never did", kind)
+		}
+	}
 	if many > 1 {
 		fmt.Printf("%s, %s of wall time\n", found, time.Since(begun).Round(time.Second))
 	}
@@ -191,20 +198,45 @@ type result struct {
 	struck                 map[string]int64
 }
 
+// enough is how many schedules hold every fault, and have every one of them strike.
+const enough = 100
+
 // tally adds results up.
 type tally struct {
-	mu     sync.Mutex
-	all    result
-	done   map[string]int
-	struck map[string]int64
+	mu       sync.Mutex
+	all      result
+	done     map[string]int
+	intended map[string]int // faults of the exchange in the plans, by kind
+	struck   map[string]int64
+}
+
+// meant notes what a plan has the exchange do.
+func (s *tally) meant(plan schedule) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, h := range plan.happenings {
+		for _, f := range h.faults {
+			s.intended[string(f.Kind)]++
+		}
+	}
+}
+
+// harmless gives the faults that were meant to strike and did not, in any schedule.
+func (s *tally) harmless() (kinds []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for kind := range s.intended {
+		if s.struck[kind] == 0 {
+			kinds = append(kinds, kind)
+		}
+	}
+	slices.Sort(kinds)
+	return kinds
 }
 
 func (s *tally) add(r result) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.done == nil {
-		s.done = make(map[string]int)
-	}
 	s.all.schedules += r.schedules
 	s.all.happened += r.happened
 	s.all.checked += r.checked
