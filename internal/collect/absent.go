@@ -22,7 +22,7 @@ const (
 
 // keepAbsent takes note of a gap that is absent at source and was last asked for at checked.
 func (s *splice) keepAbsent(h *hole, checked candle.Millis) {
-	if !s.auditing || len(s.absent) >= maxAbsent {
+	if !s.auditing || s.sparse || len(s.absent) >= maxAbsent {
 		return
 	}
 	h.due = s.recheckAt(h.r.From, checked)

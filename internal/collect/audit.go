@@ -161,7 +161,7 @@ func (s *splice) handAgain(rows []candle.Candle, now candle.Millis, out outlet) 
 // trails, or it has lost a candle that the stream had.
 func (s *splice) unexplained(rows []candle.Candle) bool {
 	tf, at := s.series.Timeframe, s.audit.to
-	if !tf.Anchored() {
+	if !tf.Anchored() || s.sparse {
 		return false
 	}
 	for _, c := range rows {

@@ -198,12 +198,14 @@ func (c *Collector) watchCatalogue(ctx context.Context) {
 
 // follow takes up the symbols that are not followed yet.
 func (c *Collector) follow(ctx context.Context, symbols []string) {
+	declared, ok := c.config.Exchange.(exchange.Sparse)
+	sparse := ok && declared.Sparse(c.config.Spec.Timeframe)
 	var fresh []string
 	for _, symbol := range symbols {
 		if _, ok := c.bySymbol[symbol]; ok {
 			continue
 		}
-		s := &follower{splice: splice{series: candle.Series{Exchange: c.config.Spec.Exchange, Symbol: symbol, Timeframe: c.config.Spec.Timeframe}, auditing: c.auditor != nil}}
+		s := &follower{splice: splice{series: candle.Series{Exchange: c.config.Spec.Exchange, Symbol: symbol, Timeframe: c.config.Spec.Timeframe}, sparse: sparse, auditing: c.auditor != nil}}
 		c.bySymbol[symbol] = s
 		c.series = append(c.series, s)
 		fresh = append(fresh, symbol)

@@ -119,6 +119,33 @@ func TestSilenceOfALongCandleIsHeldAgainstItsMinutes(t *testing.T) {
 	}
 }
 
+// taciturn is a venue that has no row where nothing was traded.
+type taciturn struct{ *venue }
+
+func (taciturn) Sparse(candle.Timeframe) bool { return true }
+
+func TestQuietIntervalsOfAVenueThatHasNoRowsForThemAreNotAskedForAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		v := newVenue(candle.Minute1, "10:30:30", map[string]string{"ETHUSDT": "09:00..10:34 10:37..10:41 10:44..10:50 10:52..11:59"})
+		s := &session{venue: v, exchange: taciturn{v}, library: &books{found: map[string]candle.Resume{"ETHUSDT": stored("10:29")}}}
+		s.run(t, "11:30:30")
+		if got := s.shelf.opens("ETHUSDT", candle.Minute1); got != "10:30..10:34 10:37..10:41 10:44..10:50 10:52..11:29" {
+			t.Errorf("came %s", got)
+		}
+		var told []string
+		for _, g := range s.shelf.gaps {
+			told = append(told, clockText(g.Range.From)+".."+clockText(g.Range.To)+" "+string(g.State))
+		}
+		if want := "10:35..10:36 absent, 10:42..10:43 absent, 10:51..10:51 absent"; strings.Join(told, ", ") != want {
+			t.Errorf("told %v, not %s", told, want)
+		}
+		if n := len(v.asked); n > 12 {
+			t.Errorf("history was asked %d times: %v", n, v.asked)
+		}
+	})
+}
+
 func TestHealedSilenceIsNoPrejudiceAgainstTheNext(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -12,6 +12,14 @@ import (
 // is absent at source (EXCHANGES.md 2.19, rule 4: one is not enough, history is mended at times).
 const enoughProofs = 3
 
+// enough gives how many proofs it takes: of a venue that has no row where nothing was traded one will do.
+func (s *splice) enough() int {
+	if s.sparse {
+		return 1
+	}
+	return enoughProofs
+}
+
 // maxHoles bounds the open gaps that a series keeps. Further ones are told to the sink as open, and
 // the store names them again at the next start.
 const maxHoles = 4096
@@ -60,6 +68,10 @@ func (s *splice) skip(missing candle.Range, after candle.Millis, proved bool, no
 	if proved {
 		h.proofs, h.asked, checked = 1, 1, now
 		h.due = now.Add(spacing[0])
+	}
+	if h.proofs >= s.enough() {
+		out.gap(s.told(h, candle.GapAbsent, checked))
+		return
 	}
 	if len(s.gaps) < maxHoles {
 		s.gaps = append(s.gaps, h)
@@ -143,7 +155,7 @@ func (s *splice) end(h *hole) candle.Millis { return s.series.Timeframe.Next(h.r
 // prove counts a proof. With enough of them the gap is absent at source and not asked for any more.
 func (s *splice) prove(h *hole, now candle.Millis, out outlet) {
 	h.proofs++
-	if h.proofs >= enoughProofs {
+	if h.proofs >= s.enough() {
 		s.drop(h)
 		s.keepAbsent(h, now)
 		out.gap(s.told(h, candle.GapAbsent, now))

@@ -51,6 +51,7 @@ type outlet interface {
 // reconnect differ only in when it is asked.
 type splice struct {
 	series candle.Series
+	sparse bool // the venue has no row where nothing was traded (exchange.Sparse)
 
 	started bool          // it is known where to begin
 	last    candle.Millis // open time of the newest candle handed over, or stored by an earlier life

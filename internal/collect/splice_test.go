@@ -17,6 +17,7 @@ import (
 //	start stored=T | since=T | fresh, missing=A..B   the store has answered
 //	      confirmed=T ledger=A..B/state/proofs/T     what it knows beside
 //	      hour=T                                     the series is audited; its hours begin at this minute
+//	      sparse                                     its venue has no row where nothing was traded
 //	forming T, stream T …                            frames of candles that form, or have closed
 //	asks A..B urgency | nothing                      what is asked for now
 //	answers T … forming=T full asof=T                the exchange's rows
@@ -168,6 +169,24 @@ var spliceTables = []struct{ name, timeframe, script string }{
 		10:16:30  answers 10:00 10:01 10:02                         -> 10:01 gap[10:01..10:01 repaired 2]
 		10:16:30  asks 10:02..10:04 history                         ->
 		10:16:30  answers 10:02 10:04                               -> gap[10:03..10:03 absent 3]
+	`},
+	{"where the venue has no row for a quiet interval, one answer with rows on both sides will do", "1m", `
+		10:00:30  start stored=09:59 missing=09:30..09:31 sparse hour=00:55 ->
+		10:00:30  asks 09:59..10:01:30 catch-up            ->
+		10:00:30  answers 09:59 forming=10:00              ->
+		10:00:30  asks 09:29..09:32 history                ->
+		10:00:30  answers 09:29 09:32                      -> gap[09:30..09:31 absent 1]
+		10:03:00  stream 10:02                             ->
+		10:03:00  asks 09:59..10:04 repair                 ->
+		10:03:00  answers 09:59 forming=10:02              -> gap[10:00..10:01 absent 1] 10:02
+		10:06:00  stream 10:05                             ->
+		10:06:00  asks 10:02..10:07 repair                 ->
+		10:06:00  answers 10:02 10:03 forming=10:05        -> 10:03 gap[10:04..10:04 absent 1] 10:05
+		10:06:09  asks nothing                             ->
+		10:55:00  stream 10:54                             ->
+		10:55:00  asks 10:05..10:56 repair                 ->
+		10:55:00  answers 10:05 forming=10:54              -> gap[10:06..10:53 absent 1] 10:54
+		10:55:00  asks 09:59..10:49:59.999 reread           ->
 	`},
 	{"history that trails the stream does not hold the series for ever, and is asked again", "1m", `
 		10:00:30  start stored=09:59                       ->
@@ -357,7 +376,7 @@ func (p *play) happen(words []string) error {
 	p.now = now
 	plain, named := []candle.Millis{}, map[string][]string{}
 	for _, arg := range args {
-		if name, value, ok := strings.Cut(arg, "="); ok || arg == "fresh" || arg == "full" {
+		if name, value, ok := strings.Cut(arg, "="); ok || arg == "fresh" || arg == "full" || arg == "sparse" {
 			named[name] = append(named[name], value)
 		} else if words[1] == "answers" || words[1] == "stream" || words[1] == "forming" {
 			plain = append(plain, instant(arg))
@@ -388,7 +407,7 @@ func (p *play) happen(words []string) error {
 				Range: candle.Range{From: instant(from), To: instant(to)}, State: candle.GapState(parts[1]), Proofs: proofs, CheckedAt: instant(parts[3]),
 			})
 		}
-		p.auditing = named["hour"] != nil
+		p.auditing, p.sparse = named["hour"] != nil, named["sparse"] != nil
 		p.start(r, one("since"), now)
 		p.audit.phase = one("hour") % 3_600_000
 		p.drain(p)

@@ -71,6 +71,14 @@ type History interface {
 	Candles(ctx context.Context, symbol string, tf candle.Timeframe, r candle.Range) (Page, error)
 }
 
+// Sparse is what an adapter offers beside the contract whose venue has no row for an interval in which
+// nothing was traded. There a step that is missing between two rows is absent by the venue's word, and
+// nobody asks for it again; elsewhere, as at Binance, it takes several answers to believe that.
+type Sparse interface {
+	// Sparse tells whether it is so of a timeframe.
+	Sparse(tf candle.Timeframe) bool
+}
+
 // Streamer opens live connections.
 type Streamer interface {
 	// Dial connects and begins to subscribe the symbols' candles; it returns when the connection
