@@ -36,8 +36,8 @@ bench: ## the benchmarks of docs/BENCHMARKS.md
 bench-supervisors: ## velador beside PM2 and supervisord, with 100 and 500 children (about 20 minutes)
 	bench/supervisors/run_all.sh
 
-soak: ## schedules of faults, SEEDS (default 100) for each database; VELADOR_SEED is the first one
-	VELADOR_SCHEDULES=$(or $(SEEDS),100) go test -v -count=1 -timeout 6h -run FaultSchedule ./e2e
+soak: ## schedules of faults, SEEDS (default 100) for each database, PARALLEL at once; VELADOR_SEED is the first one
+	VELADOR_SCHEDULES=$(or $(SEEDS),100) go test -v -count=1 -timeout 6h $(if $(PARALLEL),-parallel $(PARALLEL)) -run FaultSchedule ./e2e
 
 demo: ## the product at work, without internet
 	go run ./cmd/velador demo
