@@ -17,6 +17,7 @@ const diaryRoom = 4096
 // diary writes down how lives ended, behind the backs of the actors: none of them waits for it.
 type diary struct {
 	lives store.Lives // nil: nothing is kept
+	room  int         // how many wait at most
 	log   *slog.Logger
 
 	mu      sync.Mutex
@@ -26,7 +27,7 @@ type diary struct {
 }
 
 func newDiary(lives store.Lives, log *slog.Logger) *diary {
-	return &diary{lives: lives, log: log, written: make(chan struct{}, 1)}
+	return &diary{lives: lives, room: diaryRoom, log: log, written: make(chan struct{}, 1)}
 }
 
 // note takes a life that has ended.
@@ -45,7 +46,7 @@ func (d *diary) note(l collector.Life) {
 
 // keep has lives wait, the newest of them when there are too many. d.mu is held.
 func (d *diary) keep(waiting []collector.Life) {
-	if more := len(waiting) - diaryRoom; more > 0 {
+	if more := len(waiting) - d.room; more > 0 {
 		waiting = append(waiting[:0], waiting[more:]...)
 		d.lost += more
 	}

@@ -44,6 +44,9 @@ func (f *Fleet) stop(ctx context.Context, row collector.Record, pid int) (collec
 	// From here on the caller's patience does not count.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer cancel()
+	if row.Instance == "" && f.cfg.Local != nil && f.cfg.Local.actor(row.ID) != nil {
+		row.Instance = f.instance() // it is about to write that down
+	}
 	if row.Instance == "" { // no agent has it: the wish is all there is
 		ended, err := f.withdraw(ctx, row)
 		if err != nil || ended.Over() {

@@ -1,6 +1,7 @@
 package supervise
 
 import (
+	"context"
 	"errors"
 	"os"
 	"slices"
@@ -292,43 +293,60 @@ func TestStopOfAllSaysWhichCouldNotBeStopped(t *testing.T) {
 func TestStopOfAllDoesNotWaitForOneDeafCollectorAfterTheOther(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
+	const patience = 3 * time.Minute // for all of them, on a machine with other things to do
 	agent, _ := s.runAgent(func(cfg *AgentConfig) {
-		cfg.Grace = bound
+		cfg.Grace = patience
 		cfg.Command = func(collector.Record) (string, []string, []string) {
-			return "/bin/sh", []string{"-c", `trap "" TERM; exec sleep 100`}, []string{"PATH=" + os.Getenv("PATH")}
+			return "/bin/sh", []string{"-c", `trap "" TERM; echo deaf; exec sleep 1000`}, []string{"PATH=" + os.Getenv("PATH")}
+		}
+	})
+	t.Cleanup(func() { // before the agent ends, which would be as patient with each of them
+		rows, _ := s.registry.Collectors(context.Background())
+		for _, row := range rows {
+			if alive(row) {
+				kill(t, row.PID, syscall.SIGKILL)
+			}
 		}
 	})
 	var symbols []string
 	for i := range 70 {
 		symbols = append(symbols, "S"+strconv.Itoa(i))
 	}
-	s.beside(agent, func(cfg *FleetConfig) { cfg.Catalogue = catalogue{more: symbols} })
-	var working sync.WaitGroup
+	s.beside(agent, func(cfg *FleetConfig) { cfg.Catalogue, cfg.StartTimeout = catalogue{more: symbols}, patience })
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	var starting sync.WaitGroup
 	for _, symbol := range symbols {
-		working.Go(func() {
-			if _, err := s.fleet.Start(within(t), spec(symbol)); err != nil {
+		starting.Go(func() {
+			if _, err := s.fleet.Start(ctx, spec(symbol)); err != nil {
 				t.Error(err)
 			}
 		})
 	}
-	working.Wait()
-	working.Go(func() {
-		if stopped, err := s.fleet.StopAll(within(t)); err != nil || len(stopped) != len(symbols) {
+	starting.Wait()
+	for _, symbol := range symbols {
+		s.untilLog(agent, symbol, "deaf")
+	}
+	var stopping sync.WaitGroup
+	stopping.Go(func() {
+		if stopped, err := s.fleet.StopAll(ctx); err != nil || len(stopped) != len(symbols) {
 			t.Errorf("%d were stopped, error %v", len(stopped), err)
 		}
 	})
-	defer working.Wait()
-	rows := func() []collector.Record {
-		rows, err := s.registry.Collectors(within(t))
-		if err != nil {
+	var rows []collector.Record
+	s.untilWithin(patience, "all are told", func() (told bool) {
+		var err error
+		if rows, err = s.registry.Collectors(ctx); err != nil {
 			t.Fatal(err)
 		}
-		return rows
-	}
-	s.until("all are told", func() bool {
-		return !slices.ContainsFunc(rows(), func(r collector.Record) bool { return r.Wanted })
+		return !slices.ContainsFunc(rows, func(r collector.Record) bool { return r.Wanted })
 	})
-	for _, row := range rows() {
-		_ = syscall.Kill(row.PID, syscall.SIGKILL) // one that was told before it was deaf has ended
+	for _, row := range rows {
+		if !alive(row) {
+			t.Errorf("collector %d has ended before all were told", row.ID)
+			continue
+		}
+		kill(t, row.PID, syscall.SIGKILL)
 	}
+	stopping.Wait()
 }

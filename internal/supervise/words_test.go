@@ -54,17 +54,18 @@ func TestDiaryKeepsWhatTheDatabaseDoesNotTakeYet(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := newDiary(s.flakyDB(), s.log)
+	d.room = 20
 	s.registry.setAway(true)
 	d.note(collector.Life{CollectorID: row.ID, RunID: "first"})
 	if err := d.save(within(t)); err == nil {
 		t.Fatal("the database is not away")
 	}
-	for range diaryRoom {
+	for range d.room {
 		d.note(collector.Life{CollectorID: row.ID, RunID: "another"})
 	}
 	d.note(collector.Life{CollectorID: row.ID, RunID: "last"})
 	d.note(collector.Life{CollectorID: row.ID}) // of no run
-	if len(d.waiting) != diaryRoom || d.lost != 2 {
+	if len(d.waiting) != d.room || d.lost != 2 {
 		t.Errorf("%d wait and %d are lost", len(d.waiting), d.lost)
 	}
 	s.registry.setAway(false)
@@ -86,7 +87,7 @@ func TestDiaryStaysBoundedWhileLivesEndDuringItsAttempts(t *testing.T) {
 			d.note(collector.Life{CollectorID: 1, RunID: "run"})
 		}
 	}
-	note(diaryRoom)
+	note(d.room)
 	failed := make(chan error, 1)
 	go func() { failed <- d.save(within(t)) }()
 	<-hanging.begun
@@ -96,7 +97,7 @@ func TestDiaryStaysBoundedWhileLivesEndDuringItsAttempts(t *testing.T) {
 		t.Fatal("the database is not away")
 	}
 	note(10)
-	if len(d.waiting) != diaryRoom || d.lost != 20 {
+	if len(d.waiting) != d.room || d.lost != 20 {
 		t.Errorf("%d wait and %d are lost", len(d.waiting), d.lost)
 	}
 }
