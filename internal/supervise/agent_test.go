@@ -37,7 +37,7 @@ func TestCrashingCollectorIsAnErrorInWordsAndCanBeStopped(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.runAgent(func(cfg *AgentConfig) { cfg.Backoff = backoff.Policy{First: 10 * time.Millisecond, Cap: time.Hour} })
-	row := s.start("EXITS")
+	row := s.startOnce("EXITS")
 	failed := s.untilRow(row.ID, "it keeps failing", func(r collector.Record) bool { return r.Restarts >= 3 && r.Status == collector.Failed })
 	if !strings.Contains(failed.LastError, "code 3") || !strings.Contains(failed.LastError, "the market is closed") || !failed.Wanted {
 		t.Errorf("the record says %+v", failed)
@@ -55,7 +55,7 @@ func TestWrongConfigurationIsNotTriedAgain(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.runAgent(nil)
-	row := s.start("CONFIG")
+	row := s.startOnce("CONFIG")
 	over := s.untilRow(row.ID, "it is over", func(r collector.Record) bool { return r.Over() })
 	if over.Restarts != 0 || !strings.Contains(over.LastError, "no such market") || !strings.Contains(over.LastError, "configuration") {
 		t.Errorf("the record says %+v", over)

@@ -31,7 +31,7 @@ func TestLastWordsOfTheProcessAreTheReason(t *testing.T) {
 		code  int
 		words string
 	}{"FAREWELL": {0, "no agent has been heard for 15m0s"}, "PANICS": {2, "panic: a series without a symbol"}, "EXITS": {3, "its log ends with “the market is closed for ever”"}} {
-		row := s.start(selector)
+		row := s.startOnce(selector)
 		failed := s.failed(row.ID)
 		exit := failed.LastExit
 		if !exit.Known || exit.Code != want.code || exit.Signal != 0 || exit.Reason != want.words || exit.At.IsZero() {
@@ -55,7 +55,7 @@ func TestBannedCollectorIsNotStartedBeforeTheBanEnds(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	agent, end := s.runAgent(nil)
-	row := s.start("BANNED")
+	row := s.startOnce("BANNED")
 	failed := s.failed(row.ID)
 	if wait := time.Until(failed.NextAttempt); wait < 55*time.Minute || wait > time.Hour || !strings.Contains(failed.LastError, "banned") {
 		t.Fatalf("its record is %+v", failed)
@@ -80,7 +80,7 @@ func TestCollectorThatWritesWithoutEndIsEndedAndItsLogHasABound(t *testing.T) {
 	s := newSite(t)
 	const size = 64 << 10
 	agent, _ := s.runAgent(func(cfg *AgentConfig) { cfg.LogSize = size })
-	row := s.start("ENDLESS")
+	row := s.startOnce("ENDLESS")
 	again := s.untilRow(row.ID, "it has been started anew", func(r collector.Record) bool { return r.Restarts >= 2 && r.Status == collector.Running && r.PID != 0 })
 	if !again.LastExit.Known || again.LastExit.Signal == 0 && again.LastExit.Code == 0 {
 		t.Errorf("its last exit is %+v", again.LastExit)

@@ -263,12 +263,21 @@ func spec(selector string) collector.Spec {
 	return collector.Spec{Exchange: "binance", Selector: selector, Timeframe: candle.Minute1}
 }
 
-func (s *site) start(selector string) collector.Record {
+// startOnce starts a collector that may have ended before its record is read, or runs on whichever
+// machine takes it.
+func (s *site) startOnce(selector string) collector.Record {
 	s.t.Helper()
 	row, err := s.fleet.Start(within(s.t), spec(selector))
 	if err != nil {
 		s.t.Fatalf("start %s: %v", selector, err)
 	}
+	return row
+}
+
+// start starts a collector that stays.
+func (s *site) start(selector string) collector.Record {
+	s.t.Helper()
+	row := s.startOnce(selector)
 	if row.PID == 0 || row.Host != testHost || row.Status != collector.Running || !row.Wanted {
 		s.t.Fatalf("start %s: %+v", selector, row)
 	}

@@ -218,23 +218,13 @@ func TestSecondServerOnOneBusNeverDoublesACollector(t *testing.T) {
 	s.runAgent(s.another("next"))
 	s.neverTwice("QUIET")
 	for range 5 {
-		row := s.startAnywhere("QUIET")
+		row := s.startOnce("QUIET")
 		kill(t, row.PID, syscall.SIGKILL)
 		row = s.untilRow(row.ID, "it runs again", func(r collector.Record) bool { return r.PID != 0 && r.PID != row.PID && r.Status == collector.Running })
 		if _, err := s.fleet.Stop(within(t), collector.Ref{ID: row.ID}); err != nil {
 			t.Fatal(err)
 		}
 	}
-}
-
-// startAnywhere starts a collector on whichever machine takes it.
-func (s *site) startAnywhere(selector string) collector.Record {
-	s.t.Helper()
-	row, err := s.fleet.Start(within(s.t), spec(selector))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return row
 }
 
 func TestBothAgentAndCollectorsKilledAtOnceComeBackOnce(t *testing.T) {

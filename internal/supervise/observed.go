@@ -46,7 +46,7 @@ func (x *actor) save(ctx context.Context) error {
 		x.unsaved = true
 		return nil
 	}
-	x.unsaved, x.owned, x.row = false, true, stored
+	x.unsaved, x.owned, x.row = false, stored.Instance == x.agent.cfg.Name, stored
 	if !stored.Wanted {
 		return errUnwanted
 	}

@@ -51,6 +51,9 @@ func TestStartsOfAllCollectorsTogetherHaveTheirPace(t *testing.T) {
 	if one, err := s.fleet.Look(within(t), second); err != nil || one.Phase() != collector.PhaseStarting || one.PID != 0 || len(s.copies("BTCUSDT")) != 0 {
 		t.Errorf("beyond the pace: %+v, error %v, processes %v", one, err, s.copies("BTCUSDT"))
 	}
+	waiting := agent.actor(second)
+	waiting.lookAtRow() // as each review has it do: nobody's name stands in its row yet
+	s.until("it has looked", func() bool { return len(waiting.looks) == 0 })
 	stopped, err := s.fleet.Stop(within(t), collector.Ref{ID: second})
 	if err != nil || !stopped.Over() || stopped.RunID != "" || len(s.copies("BTCUSDT")) != 0 {
 		t.Errorf("stopped %+v, error %v", stopped, err)
