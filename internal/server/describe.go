@@ -1,15 +1,18 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"io"
 	"net/http"
 	"reflect"
 	"strings"
+	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
+	"github.com/danielgtaylor/huma/v2/yaml"
 
 	"velador/internal/problem"
 )
@@ -161,23 +164,29 @@ func (d *description) content(t reflect.Type) *huma.MediaType {
 	return &huma.MediaType{Schema: d.api.OpenAPI().Components.Schemas.Schema(t, true, t.Name()), Example: d.examples[t]}
 }
 
-// json gives a handler of the finished description. It is built now: later it would race.
-func (d *description) json() http.HandlerFunc {
-	data, err := json.Marshal(d.api.OpenAPI())
-	return page(data, err, "application/json")
+// pages give the finished description, as JSON and as YAML. Each is written once, when somebody asks for
+// it: that takes longer than all the rest of a server's start.
+func (d *description) pages() (asJSON, asYAML http.HandlerFunc) {
+	whole := sync.OnceValues(func() ([]byte, error) { return json.Marshal(d.api.OpenAPI()) })
+	converted := sync.OnceValues(func() ([]byte, error) {
+		data, err := whole()
+		if err != nil {
+			return nil, err
+		}
+		var text bytes.Buffer
+		err = yaml.Convert(&text, bytes.NewReader(data))
+		return text.Bytes(), err
+	})
+	return page(whole, "application/json"), page(converted, "application/yaml")
 }
 
-func (d *description) yaml() http.HandlerFunc {
-	data, err := d.api.OpenAPI().YAML()
-	return page(data, err, "application/yaml")
-}
-
-// page serves bytes that were built at the start; that they can be built is a matter of our own types.
-func page(data []byte, err error, contentType string) http.HandlerFunc {
-	if err != nil {
-		panic("server: the description cannot be written: " + err.Error())
-	}
+// page serves what is written on demand; that it can be written is a matter of our own types.
+func page(write func() ([]byte, error), contentType string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
+		data, err := write()
+		if err != nil {
+			panic("the description cannot be written: " + err.Error())
+		}
 		w.Header().Set("Content-Type", contentType)
 		_, _ = w.Write(data) // the client may have gone
 	}
