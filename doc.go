@@ -13,6 +13,9 @@
 //	collector                                              what a collector is
 //	problem  candle  proc  backoff  logfile  access  api   the vocabulary
 //
+// What the server says of its API, cmd/apigen makes into the requests of client and into docs/API.md,
+// by way of internal/apigen; neither is part of the binary.
+//
 // The walk of a candle: exchange/binance/decode.go, collect/splice.go, bus/publish.go,
 // ingest/writer.go, store/postgres — five rooms, each entered once.
 //
