@@ -20,6 +20,7 @@ import (
 	"velador/internal/collector"
 	"velador/internal/proc"
 	"velador/internal/simulate"
+	"velador/internal/store/postgres/pgtest"
 )
 
 // asVelador makes the test's binary velador.
@@ -29,7 +30,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asVelador) != "" {
 		os.Exit(Main(os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr))
 	}
-	os.Exit(m.Run())
+	pgtest.Main(m)
 }
 
 // site is a bus and, where a test wants one, an exchange, for real processes of collectors.
