@@ -42,7 +42,7 @@ func TestReadmesAreInStep(t *testing.T) {
 	english, spanish := read(t, "README.md"), read(t, "README.es.md")
 	for what, pattern := range map[string]string{
 		"headings": `(?m)^(#+) `,
-		"commands": "(?m)^((?:\\./velador|go|curl) [^#\n]*[^# \n])",
+		"commands": "(?m)^(?:\\$ )?((?:\\./velador|go|curl) [^#\n]*[^# \n])",
 		"links":    `\]\((docs[^)]*)\)`,
 	} {
 		find := func(text string) (found []string) {
