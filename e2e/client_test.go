@@ -45,7 +45,7 @@ func TestCommandsOverARunningServer(t *testing.T) {
 		t.Errorf("three candles take %d lines", lines)
 	}
 	want(0, `"openTime"`, "candles", "ETHUSDT", "1m", "--limit", "3", "--json")
-	want(0, `No candles of BTCUSDT 1h`, "candles", "BTCUSDT", "1h")
+	want(3, `nothing of BTCUSDT 1h on binance`, "candles", "BTCUSDT", "1h")
 	want(0, `collecting`, "logs", pid)
 	want(3, `no collector runs with PID 1`, "logs", "1")
 	want(0, `stopped.*PID `+pid, "stop", pid)

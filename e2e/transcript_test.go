@@ -37,10 +37,10 @@ var varying = regexp.MustCompile(strings.Join([]string{
 	`\b1234[5-9]\b`,
 	`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{3})?Z`, // a time
 	`\d{4}-\d\d-\d\d \d\d:\d\d\b`,
-	`\b1\d{12}\b`,    // a time in milliseconds
-	`\b\d+\.\d{8}\b`, // a decimal of the exchange
-	`\b\d+\.\d/s`,    // a rate
-	`\b\d+\.\d%`,     // cpu
+	`\b1\d{12}\b`,               // a time in milliseconds
+	`\b\d+\.\d{8}\b`,            // a decimal of the exchange
+	`\b\d+\.\d/s`,               // a rate
+	`\b\d+\.\d%`,                // cpu
 	`\b\d+(?:\.\d)? ?[KMG]iB\b`, // memory, a disk
 	`\b(?:\d+d\d+h|\d+h\d\dm|\d+m\d\ds|\d+(?:\.\d+)?m?s)\b`, // how long
 	`\b\d{2,}\b`, // a count; one digit is exact

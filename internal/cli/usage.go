@@ -68,7 +68,7 @@ func wrongArguments(cmd *cobra.Command, args []string) error {
 
 // unknownCommand says that a command has no such sub-command, and which was perhaps meant.
 func unknownCommand(cmd *cobra.Command, name string) error {
-	cmd.SuggestionsMinimumDistance = min(2, len(name)/3) // letters that may be wrong
+	cmd.SuggestionsMinimumDistance = min(2, len(name)/2) // letters that may be wrong
 	meant := ""
 	if near := cmd.SuggestionsFor(name); len(near) > 0 {
 		meant = "; did you mean " + strings.Join(near, " or ") + "?"
