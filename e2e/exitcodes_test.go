@@ -69,7 +69,7 @@ func TestEveryDocumentedExitCodeIsProduced(t *testing.T) {
 	exits(78, nil, "collect", "ETHUSDT", "7m")
 
 	// 75 is a collector's last word where it does not wait for the end of a ban itself, which it does wherever
-	// it asks today; the words are tested where they are said (collect_test.go).
+	// it asks today; TestLastWordsSayWhyInASentenceAndWhenToTryAgain has it.
 	produced = append(produced, 75)
 
 	// Ctrl-C while a command waits.

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -196,7 +197,7 @@ func newReader(t *testing.T, page string) *reader {
 		language = "es_ES.UTF-8"
 	}
 	path := filepath.Dir(binary) + string(os.PathListSeparator) + os.Getenv("PATH")
-	r.env = append(exchange, "PATH="+path, "HOME="+r.home, "TMPDIR="+os.TempDir(), "LANG="+language, "PORT=0")
+	r.env = append(slices.Clone(exchange), "PATH="+path, "HOME="+r.home, "TMPDIR="+os.TempDir(), "LANG="+language, "PORT=0")
 	if err := os.Symlink(binary, filepath.Join(r.home, "velador")); err != nil {
 		t.Fatal(err)
 	}
@@ -235,6 +236,9 @@ func (r *reader) follow(steps []step) {
 		}
 		if strings.HasPrefix(command, "curl ") {
 			if _, err := exec.LookPath("curl"); err != nil {
+				if os.Getenv("CI_REQUIRE") == "1" {
+					r.t.Fatal("curl is not installed")
+				}
 				r.t.Logf("%s:%d is not run: curl is not installed", r.page, s.line)
 				continue
 			}

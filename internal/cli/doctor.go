@@ -141,7 +141,8 @@ func examine(ctx context.Context, checks []check, patience time.Duration) (diagn
 	defer late.Stop()
 	overdue := false
 	d := diagnosis{OK: true}
-	for i, result := range results {
+	for i, c := range checks {
+		result := results[i]
 		var found []finding
 		if overdue {
 			select {
@@ -158,7 +159,7 @@ func examine(ctx context.Context, checks []check, patience time.Duration) (diagn
 			}
 		}
 		if found == nil {
-			found = []finding{broken(checks[i].what, "look whether a disk or the network hangs", "no answer within %s", patience)}
+			found = []finding{broken(c.what, "look whether a disk or the network hangs", "no answer within %s", patience)}
 		}
 		d.Checks = append(d.Checks, found...)
 	}

@@ -61,19 +61,19 @@ func (d *doctor) lookAtSettings(context.Context) (found []finding) {
 func listenFindings(f *listenFlags) (found []finding) {
 	const (
 		what  = "settings"
-		token = "set VELADOR_TOKEN to a long random text: openssl rand -hex 24" //nolint:gosec // a sentence, and no token
+		setIt = "set VELADOR_TOKEN to a long random text: openssl rand -hex 24"
 	)
 	keys, err := f.keys(slog.New(slog.DiscardHandler))
 	open := !isLoopback(f.host)
 	switch {
 	case err != nil:
-		found = append(found, broken(what, token, "%v", err))
+		found = append(found, broken(what, setIt, "%v", err))
 	case open && !keys.Any():
-		found = append(found, broken(what, token+"; or take HOST away", "HOST is %s and there is no token: velador serve will refuse to start", f.host))
+		found = append(found, broken(what, setIt+"; or take HOST away", "HOST is %s and there is no token: velador serve will refuse to start", f.host))
 	case open && f.cert == "":
 		found = append(found, poor(what, "set VELADOR_TLS_CERT and VELADOR_TLS_KEY, or let a proxy in front speak TLS", "HOST is %s: tokens and candles travel in clear text", f.host))
 	case !open && f.readToken != "" && f.token == "" && f.tokenFile == "":
-		found = append(found, poor(what, token, "there is a token for reading alone: nobody can start or stop anything"))
+		found = append(found, poor(what, setIt, "there is a token for reading alone: nobody can start or stop anything"))
 	}
 	if f.port < 0 || f.port > 65535 {
 		found = append(found, broken(what, "use one from 1 to 65535", "PORT is %d", f.port))

@@ -18,7 +18,7 @@ func TestMistakesAreToldWithWhatWasMeant(t *testing.T) {
 		{"kill 7", `did you mean stop?`},
 		{"xyzzy", `"xyzzy" is no command of velador (see velador --help)`},
 		{"db statu", `"statu" is no command of velador db; did you mean status?`},
-		{"help strat", `did you mean start?`},
+		{"help statu", `did you mean start or status?`},
 		{"help start now", `"now" is no command of velador start`},
 		{"start ETHUSDT", `velador start takes SELECTOR TIMEFRAME, and was given "ETHUSDT" (see velador start --help)`},
 		{"start", `and was given nothing`},
