@@ -50,6 +50,8 @@ func TestAGapAppearsAndClosesInTheCalendar(t *testing.T) {
 		}
 	}
 	p.shows(".market-legend", "missing, still asked for")
+	p.until("what the shade means is said", "document.querySelector('.market-keys li:not([hidden])')?.innerText === 'missing, still asked for'")
+	p.shot("market-gap")
 	p.click(".market-card a", "Completeness")
 	p.until("the gap is still there", "document.querySelector('"+open+"') !== null")
 

@@ -81,9 +81,9 @@ type look struct {
 	phone    bool
 }
 
-// page is a tab, and all that went wrong in it: a request to another host, an error, a breach of the
+// tab is one of them, and all that went wrong in it: a request to another host, an error, a breach of the
 // page's policy. Anything of that fails the test in the end.
-type page struct {
+type tab struct {
 	t    *testing.T
 	ctx  context.Context
 	home string // the address of the server
@@ -94,9 +94,9 @@ type page struct {
 }
 
 // open opens a tab with cookies of its own.
-func (b *browser) open(t *testing.T, home string, as look) *page {
+func (b *browser) open(t *testing.T, home string, as look) *tab {
 	t.Helper()
-	p := &page{t: t, home: home}
+	p := &tab{t: t, home: home}
 	ctx, leave := chromedp.NewContext(b.ctx, chromedp.WithNewBrowserContext(), chromedp.WithListener(p.hear))
 	if p.ctx = ctx; chromedp.Do(ctx) != nil {
 		t.Fatal("Chromium opens no tab")
@@ -104,16 +104,13 @@ func (b *browser) open(t *testing.T, home string, as look) *page {
 	if as.language == "" {
 		as.language = "en-GB,en"
 	}
-	scheme := map[bool]string{false: "light", true: "dark"}[as.dark]
 	width, height, scale := int64(1360), int64(850), 1.0
 	if as.phone {
 		width, height, scale = 390, 844, 2
 	}
 	agent := strings.ReplaceAll(p.str("navigator.userAgent"), "Headless", "")
 	order(p, emulation.SetUserAgentOverride, emulation.SetUserAgentOverrideParams{UserAgent: agent, AcceptLanguage: as.language})
-	order(p, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
-		{Name: "prefers-color-scheme", Value: scheme}, {Name: "prefers-reduced-motion", Value: "reduce"},
-	}})
+	order(p, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: mediaOf(as.dark)})
 	order(p, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: width, Height: height, DeviceScaleFactor: scale, Mobile: as.phone})
 	order(p, emulation.SetTouchEmulationEnabled, emulation.SetTouchEmulationEnabledParams{Enabled: as.phone})
 	t.Cleanup(func() {
@@ -133,8 +130,17 @@ func (b *browser) open(t *testing.T, home string, as look) *page {
 	return p
 }
 
+// mediaOf is what a system says that its reader likes: by day or by night, and nothing that moves.
+func mediaOf(dark bool) []*emulation.MediaFeature {
+	scheme := "light"
+	if dark {
+		scheme = "dark"
+	}
+	return []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}, {Name: "prefers-reduced-motion", Value: "reduce"}}
+}
+
 // hear notes what must not happen on any page.
-func (p *page) hear(event any) {
+func (p *tab) hear(event any) {
 	switch e := event.(type) {
 	case *network.EventRequestWillBeSent:
 		if !p.ours(e.Request.URL) {
@@ -160,7 +166,7 @@ func (p *page) hear(event any) {
 }
 
 // ours tells whether an address is the server's, or none that leaves the page.
-func (p *page) ours(address string) bool {
+func (p *tab) ours(address string) bool {
 	parsed, err := url.Parse(address)
 	if err != nil {
 		return false
@@ -172,21 +178,21 @@ func (p *page) ours(address string) bool {
 	return parsed.Scheme+"://"+parsed.Host == p.home
 }
 
-func (p *page) fault(format string, args ...any) {
+func (p *tab) fault(format string, args ...any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.faults = append(p.faults, fmt.Sprintf(format, args...))
 }
 
 // meant tells that a fault with this in it is what the test is about.
-func (p *page) meant(part string) {
+func (p *tab) meant(part string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.known = append(p.known, part)
 }
 
 // do lets the browser do something.
-func (p *page) do(steps ...chromedp.Action[chromedp.Void]) {
+func (p *tab) do(steps ...chromedp.Action[chromedp.Void]) {
 	p.t.Helper()
 	ctx, cancel := context.WithTimeout(p.ctx, patience)
 	defer cancel()
@@ -196,7 +202,7 @@ func (p *page) do(steps ...chromedp.Action[chromedp.Void]) {
 }
 
 // order gives the browser a command of its protocol.
-func order[P, R any](p *page, command cdp.Command[P, R], params P) {
+func order[P, R any](p *tab, command cdp.Command[P, R], params P) {
 	p.t.Helper()
 	ctx, cancel := context.WithTimeout(p.ctx, patience)
 	defer cancel()
@@ -206,14 +212,14 @@ func order[P, R any](p *page, command cdp.Command[P, R], params P) {
 }
 
 // visit goes to a page of the server, and waits until it stands.
-func (p *page) visit(path string) {
+func (p *tab) visit(path string) {
 	p.t.Helper()
 	p.do(chromedp.Navigate(p.home + path))
 	p.until(path+" stands", "document.querySelector('main h1') !== null && document.querySelector('main .skeleton:not([hidden] *)') === null")
 }
 
 // str evaluates an expression whose value is a text; what it fails with is a text too.
-func (p *page) str(expression string) string {
+func (p *tab) str(expression string) string {
 	ctx, cancel := context.WithTimeout(p.ctx, patience)
 	defer cancel()
 	text, err := chromedp.Run(ctx, chromedp.Evaluate[string]("String("+expression+")"))
@@ -224,7 +230,7 @@ func (p *page) str(expression string) string {
 }
 
 // until waits until an expression is true. A page that is being left may fail to say so.
-func (p *page) until(what, expression string) {
+func (p *tab) until(what, expression string) {
 	p.t.Helper()
 	deadline := time.Now().Add(patience)
 	for {
@@ -240,13 +246,13 @@ func (p *page) until(what, expression string) {
 }
 
 // shows waits until the text of an element contains words.
-func (p *page) shows(selector, words string) {
+func (p *tab) shows(selector, words string) {
 	p.t.Helper()
 	p.until(fmt.Sprintf("%s says %q", selector, words), fmt.Sprintf("document.querySelector(%q)?.innerText.replace(/\\s+/g, ' ').includes(%q)", selector, words))
 }
 
 // click presses the one visible element that a selector and words in it or in its name describe.
-func (p *page) click(selector, words string) {
+func (p *tab) click(selector, words string) {
 	p.t.Helper()
 	const mark = "data-test-here"
 	p.until(fmt.Sprintf("there is one %s with %q", selector, words), fmt.Sprintf(`(() => {
@@ -260,7 +266,7 @@ func (p *page) click(selector, words string) {
 
 // press strikes keys: a text, or those of package kb. A key that makes a character does so with its
 // keydown, as a keyboard's does: who prevents the one prevents the other.
-func (p *page) press(keys string, modifiers ...chromedp.KeyOption) {
+func (p *tab) press(keys string, modifiers ...chromedp.KeyOption) {
 	p.t.Helper()
 	for _, key := range keys {
 		events := kb.Encode(key)
@@ -279,7 +285,7 @@ func (p *page) press(keys string, modifiers ...chromedp.KeyOption) {
 
 // tabTo presses the tabulator until the focus is where an expression says, as somebody without a
 // pointer would.
-func (p *page) tabTo(what, expression string) {
+func (p *tab) tabTo(what, expression string) {
 	p.t.Helper()
 	for range 60 {
 		if p.str("Boolean(((el) => "+expression+")(document.activeElement))") == "true" {
@@ -291,7 +297,7 @@ func (p *page) tabTo(what, expression string) {
 }
 
 // shot keeps a picture of the page where VELADOR_ARTIFACTS names a folder.
-func (p *page) shot(name string) {
+func (p *tab) shot(name string) {
 	p.t.Helper()
 	dir := os.Getenv("VELADOR_ARTIFACTS")
 	if dir == "" {

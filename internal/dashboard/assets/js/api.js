@@ -99,6 +99,7 @@ export class Api {
         const ended = () => attempt.abort(new DOMException('ended', 'AbortError'))
         stop.signal.addEventListener('abort', ended, { once: true })
         const unwatch = whileHidden(hiddenFor, ended)
+        addEventListener('pagehide', ended, { once: true }) // a page that is kept for the way back would keep its connection too
         let failure = null
         try {
           if (document.hidden) throw new DOMException('hidden', 'AbortError')
@@ -119,6 +120,7 @@ export class Api {
           failure = error
         } finally {
           unwatch()
+          removeEventListener('pagehide', ended)
           stop.signal.removeEventListener('abort', ended)
           attempt.abort()
         }

@@ -11,7 +11,12 @@
   }
   const mode = kept('theme')
   root.dataset.mode = mode === 'light' || mode === 'dark' ? mode : 'auto'
-  root.dataset.theme = root.dataset.mode !== 'auto' ? mode : matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light'
+  const night = matchMedia('(prefers-color-scheme: dark)')
+  const paint = () => {
+    root.dataset.theme = root.dataset.mode !== 'auto' ? root.dataset.mode : night.matches ? 'dark' : 'light'
+  }
+  paint()
+  night.addEventListener('change', paint) // the door has no other script
   const spoken = kept('language') ?? navigator.languages.map((tag) => tag.slice(0, 2).toLowerCase()).find((tag) => tag === 'es' || tag === 'en')
   root.lang = spoken === 'es' || spoken === 'en' ? spoken : 'en'
 })()

@@ -9,7 +9,7 @@ import { icon } from './icons.js'
 export function open({ title, content, t, wide = false, closed = () => {}, signal }) {
   const id = uid('dialog')
   const dialog = h('dialog', { class: wide ? 'dialog wide' : 'dialog', 'aria-labelledby': id },
-    h('header', { class: 'dialog-head' },
+    h('div', { class: 'dialog-head' },
       h('h2', { id }, title),
       h('button', { class: 'icon-button', type: 'button', 'aria-label': t('dialog.close'), onclick: () => dialog.close() }, icon('close'))),
     content)

@@ -22,7 +22,7 @@ async function all(root, { t, api, format, signal, live }) {
   const filter = h('input', { class: 'input', type: 'search', 'aria-label': t('completeness.filter'), placeholder: t('completeness.filter'), autocomplete: 'off', spellcheck: 'false', oninput: () => draw() })
   const table = h('div', { class: 'table-wrap', role: 'region', tabindex: '0', 'aria-label': t('completeness.table') },
     h('table', { class: 'table' }, h('caption', { class: 'sr-only' }, t('completeness.table')),
-      h('thead', null, h('tr', null, ['market', 'timeframe', 'first', 'last', 'state', 'open', 'absent'].map((key) =>
+      h('thead', null, h('tr', null, ['market', 'timeframe', 'state', 'open', 'absent', 'first', 'last'].map((key) =>
         h('th', { scope: 'col', class: ['first', 'last', 'open', 'absent'].includes(key) ? 'num' : null }, t(`completeness.col.${key}`))))), body))
   const none = h('div', { class: 'empty', hidden: true }, icon('completeness'), h('p', null, t('completeness.none')), h('a', { class: 'button primary', href: '/' }, t('nav.collectors')))
   const card = h('section', { class: 'card', hidden: true }, h('div', { class: 'card-head' }, h('label', { class: 'searchbox completeness-filter' }, icon('search'), filter)), table)
@@ -30,10 +30,10 @@ async function all(root, { t, api, format, signal, live }) {
 
   const rows = keyed(body, (s) => place('', s), (s) => h('tr', null,
     h('th', { scope: 'row' }, h('a', { href: place('completeness', s) }, s.symbol), ' ', h('span', { class: 'faint' }, s.exchange)),
-    h('td', null, h('span', { class: 'tag' }, s.timeframe)), h('td', { class: 'num' }), h('td', { class: 'num' }),
-    h('td', null, h('span', { class: 'badge' })), h('td', { class: 'num' }), h('td', { class: 'num' })),
+    h('td', null, h('span', { class: 'tag' }, s.timeframe)), h('td', null, h('span', { class: 'badge' })),
+    ['open', 'absent', 'first', 'last'].map(() => h('td', { class: 'num' }))),
   (row, s) => {
-    const [, , first, last, state, open, absent] = row.children
+    const [, , state, open, absent, first, last] = row.children
     text(first, s.first === null ? '–' : format.minute(s.first))
     text(last, s.last === null ? '–' : format.minute(s.last))
     attr(state.firstChild, 'data-tone', s.openGaps > 0 ? 'warn' : 'good')
@@ -73,7 +73,7 @@ async function one(root, ctx) {
   const view = calendar({ t, format, href: (date) => `${place('market', series)}?at=${date}` })
   const gapRows = h('tbody')
   const gapCard = h('section', { class: 'card', hidden: true, 'aria-labelledby': 'gaps-head' }, h('div', { class: 'card-head' }, h('h2', { id: 'gaps-head' }, t('completeness.gaps'))),
-    h('div', { class: 'table-wrap', role: 'region', tabindex: '0', 'aria-label': t('completeness.gaps') }, h('table', { class: 'table' },
+    h('div', { class: 'table-wrap', role: 'group', tabindex: '0', 'aria-label': t('completeness.gaps') }, h('table', { class: 'table' },
       h('thead', null, h('tr', null, ['state', 'from', 'to', 'missing', 'proofs'].map((key) => h('th', { scope: 'col', class: key === 'state' ? null : 'num' }, t(`completeness.gap.${key}`))))), gapRows)))
   const none = h('div', { class: 'empty', hidden: true }, icon('completeness'), h('p', null, t('completeness.nothing', series)))
   root.append(view.el, none, gapCard)

@@ -136,7 +136,7 @@ export async function mount(root, ctx) {
         return h('td', null, t(value ? 'data.yes' : 'data.no'))
     }
     if (column.name === 'state' || column.name === 'status') return h('td', null, h('span', { class: 'badge', data: { tone: toneOf(value) } }, t(`data.value.${value}`)))
-    return h('td', { class: wide.has(column.name) ? 'data-wide' : null }, value)
+    return h('td', { class: wide.has(column.name) ? 'data-wide' : null }, column.name === 'symbol' ? broken(value) : value)
   }
 
   function drawFilters() {
@@ -178,5 +178,7 @@ export async function mount(root, ctx) {
   }
 }
 
+/** broken lets a list of symbols break behind its commas. */
+const broken = (list) => list.split(/(?<=,)/).flatMap((symbol, i) => (i === 0 ? [symbol] : [h('wbr'), symbol]))
 const numeric = (column) => ['integer', 'decimal', 'time'].includes(column.type)
 const toneOf = (value) => ({ running: 'good', error: 'bad', stopped: 'calm', open: 'warn', absent: 'calm', repaired: 'info' })[value] ?? 'calm'

@@ -40,6 +40,10 @@ async function chartOf(root, ctx) {
     legend.append(h('div', { class: `legend-${key}` }, h('dt', null, t(`market.${key}`)), dd))
     return [key, dd]
   }))
+  const missing = h('dd', null)
+  legend.append(h('div', { class: 'legend-missing' }, h('dt', null, t('completeness.col.state')), missing))
+  // What the shades mean stands below the chart as long as there are some.
+  const keys = Object.fromEntries([['open', 'market.open_gap'], ['absent', 'market.absent']].map(([state, words]) => [state, h('li', { hidden: true }, h('i', { data: { state }, 'aria-hidden': 'true' }), t(words))]))
   const box = h('div', { class: 'market-chart', tabindex: '0', role: 'application', 'aria-label': t('market.chart', series), 'aria-describedby': ids.summary })
   const summary = h('p', { class: 'sr-only', id: ids.summary })
   const state = h('p', { class: 'market-state muted', role: 'status' }, '\u00A0')
@@ -53,7 +57,7 @@ async function chartOf(root, ctx) {
     h('section', { class: 'card market-card' },
       h('div', { class: 'card-head' }, frames, h('a', { class: 'button small quiet', href: place(series, 'completeness') }, icon('calendar'), t('market.calendar'))),
       legend, box, summary,
-      h('footer', { class: 'market-foot' }, state, h('p', { class: 'faint' }, t('market.by'), ' ', h('a', { href: 'https://www.tradingview.com/', rel: 'noreferrer', target: '_blank' }, 'TradingView Lightweight Charts™')))),
+      h('footer', { class: 'market-foot' }, state, h('ul', { class: 'market-keys' }, Object.values(keys)), h('p', { class: 'faint' }, t('market.by'), ' ', h('a', { href: 'https://www.tradingview.com/', rel: 'noreferrer', target: '_blank' }, 'TradingView Lightweight Charts™')))),
     h('details', { class: 'card market-table' }, h('summary', null, t('market.table', { n: String(listed) })),
       h('div', { class: 'table-wrap', role: 'region', tabindex: '0', 'aria-label': t('market.table', { n: String(listed) }) }, h('table', { class: 'table' },
         h('thead', null, h('tr', null, ['time', 'open', 'high', 'low', 'close', 'volume', 'trades'].map((key) => h('th', { scope: 'col', class: 'num' }, t(`market.${key}`))))), rows))))
@@ -78,7 +82,7 @@ async function chartOf(root, ctx) {
   const candles = chart.addSeries(CandlestickSeries, { borderVisible: false })
   let colors = {}
   const paint = () => {
-    colors = { up: theme.color('--up-soft'), down: theme.color('--down-soft'), open: theme.color('--warn-soft'), absent: theme.color('--calm-soft') }
+    colors = { up: theme.color('--up-soft'), down: theme.color('--down-soft'), open: theme.color('--gap-open'), absent: theme.color('--gap-absent') }
     const [up, down, line, words] = ['--up', '--down', '--line', '--text-2'].map((name) => theme.color(name))
     chart.applyOptions({ layout: { background: { color: theme.color('--surface') }, textColor: words }, grid: { vertLines: { color: line }, horzLines: { color: line } }, timeScale: { borderColor: line }, rightPriceScale: { borderColor: line } })
     candles.applyOptions({ upColor: up, wickUpColor: up, downColor: down, wickDownColor: down })
@@ -86,6 +90,7 @@ async function chartOf(root, ctx) {
   paint()
 
   let forming = null // the candle that has not closed
+  let closed = null // the newest one that has, as far as the stream told
   let gaps = []
   let marked = null // open time (ms) under the crosshair
   let drawn = new Map() // open time in seconds → its candle, of what is drawn
@@ -106,7 +111,9 @@ async function chartOf(root, ctx) {
     times = made.bars.map((each) => each.time)
     candles.setData(made.bars)
     volumes.setData(made.volumes)
-    shades.setData(made.blanks.map(({ time, open }) => ({ time, value: 1, color: gapAt(open)?.state === 'absent' ? colors.absent : colors.open })))
+    const blanks = made.blanks.map(({ time, open }) => ({ time, state: gapAt(open)?.state === 'absent' ? 'absent' : 'open' }))
+    shades.setData(blanks.map(({ time, state }) => ({ time, value: 1, color: colors[state] })))
+    for (const [state, key] of Object.entries(keys)) key.hidden = !blanks.some((blank) => blank.state === state)
     drawRest()
   }
   const withForming = () => (forming && stretch.atEnd && forming.openTime > (stretch.candles.at(-1)?.openTime ?? -Infinity) ? [...stretch.candles, forming] : stretch.candles)
@@ -115,11 +122,12 @@ async function chartOf(root, ctx) {
   /** drawRest writes what is not the chart: the price, the legend, the table, the summary. */
   const drawRest = perFrame(() => {
     if (signal.aborted) return
-    const newestOne = withForming().at(-1)
-    const before = stretch.candles.at(forming && newestOne === forming ? -1 : -2)
+    // The price is today's, also for who looks at last year.
+    const newestOne = forming ?? (stretch.atEnd ? stretch.candles.at(-1) : null)
+    const before = forming ? (stretch.atEnd ? stretch.candles.at(-1) : closed) : stretch.candles.at(-2)
     if (newestOne) {
       const change = before && Number(before.close) !== 0 ? (Number(newestOne.close) / Number(before.close) - 1) * 100 : null
-      text(price, `${format.decimal(newestOne.close)}${change === null ? '' : `  ${change >= 0 ? '+' : '−'}${format.percent(Math.abs(change), 2)}`}`)
+      text(price, `${format.decimal(newestOne.close)}${change === null ? '' : `  ${change >= 0 ? '+' : '−'}${format.percent(Math.abs(change), 2)} · ${series.timeframe}`}`)
       attr(price, 'data-tone', change === null ? null : change >= 0 ? 'up' : 'down')
     }
     drawLegend()
@@ -133,12 +141,12 @@ async function chartOf(root, ctx) {
 
   const drawLegend = () => {
     const c = marked === null ? withForming().at(-1) : drawn.get(Math.floor(marked / 1000))
+    attr(legend, 'data-missing', !c && marked !== null)
     attr(legend, 'data-tone', c ? (Number(c.close) >= Number(c.open) ? 'up' : 'down') : null)
     if (!c && marked !== null) {
       const gap = gapAt(marked)
       text(cells.time, format.minute(marked))
-      for (const key of ['open', 'high', 'low', 'close', 'volume', 'trades']) text(cells[key], '–')
-      text(cells.open, t(gap?.state === 'absent' ? 'market.absent' : 'market.open_gap'))
+      text(missing, t(gap?.state === 'absent' ? 'market.absent' : 'market.open_gap'))
       return
     }
     if (!c) return
@@ -160,10 +168,10 @@ async function chartOf(root, ctx) {
     if (busy || signal.aborted) return
     busy = true
     try {
-      const view = chart.timeScale().getVisibleRange()
       const trimmedBefore = stretch.atEnd
       if (await load()) {
         await loadGaps()
+        const view = chart.timeScale().getVisibleRange() // as it is by now: a day may have been jumped to meanwhile
         draw()
         // Bars that went at the right end would take the view along.
         if (view && (trimmedBefore !== stretch.atEnd || load === newer)) chart.timeScale().setVisibleRange(view)
@@ -217,7 +225,7 @@ async function chartOf(root, ctx) {
     marked = open
     drawLegend()
     clearTimeout(saying)
-    if (aloud) saying = setTimeout(() => announce([...legend.children].map((each) => each.textContent).join(', ')), said)
+    if (aloud) saying = setTimeout(() => announce([...legend.children].filter((each) => each.checkVisibility()).map((each) => each.textContent).join(', ')), said)
   }
   chart.subscribeCrosshairMove((event) => {
     if (!event.sourceEvent) return // set by a key
@@ -246,14 +254,14 @@ async function chartOf(root, ctx) {
     const range = chart.timeScale().getVisibleLogicalRange()
     if (range) chart.timeScale().setVisibleLogicalRange({ from: range.to - Math.max(8, (range.to - range.from) * factor), to: range.to })
   }
-  const keys = {
+  const strokes = {
     ArrowLeft: (event) => point(pointed() - (event.shiftKey ? 10 : 1)), ArrowRight: (event) => point(pointed() + (event.shiftKey ? 10 : 1)),
     PageUp: () => point(pointed() - 60), PageDown: () => point(pointed() + 60), Home: () => point(0), End: () => newest().then(() => point(Infinity)),
     '+': () => zoom(0.7), '=': () => zoom(0.7), '-': () => zoom(1 / 0.7),
     Escape: () => { chart.clearCrosshairPosition(); mark(null, false) },
   }
   box.addEventListener('keydown', (event) => {
-    const act = keys[event.key]
+    const act = strokes[event.key]
     if (!act || event.altKey || event.ctrlKey || event.metaKey) return
     event.preventDefault()
     act(event)
@@ -288,9 +296,11 @@ async function chartOf(root, ctx) {
         if (c.openTime <= (stretch.candles.at(-1)?.openTime ?? -Infinity)) return undefined
         forming = c
         if (stretch.atEnd) append(c)
+        else drawRest()
         return undefined
       }
       if (forming && forming.openTime <= c.openTime) forming = null
+      if (c.openTime > (closed?.openTime ?? -Infinity)) closed = c
       const went = stretch.put(c)
       if (went === 'end') append(c)
       else if (went === 'inside') loadGaps().then(draw, () => {})

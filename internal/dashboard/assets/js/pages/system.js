@@ -29,14 +29,14 @@ export async function mount(root, ctx) {
   })
   const partsList = h('ul', { class: 'parts' })
   const budgetList = h('ul', { class: 'budgets' })
-  const budgets = keyed(budgetList, (budget) => `${budget.exchange} ${budget.host}`, (budget) => {
-    const words = t('system.budgetOf', { exchange: budget.exchange, host: budget.host })
-    return h('li', null, h('div', { class: 'budget-head' }, h('span', null, h('strong', null, budget.exchange), ' ', h('span', { class: 'faint' }, budget.host)), h('span', { class: 'budget-figure' })),
+  const budgets = keyed(budgetList, (budget) => budget.exchange, (budget) => {
+    const words = t('system.budgetOf', { exchange: budget.exchange })
+    return h('li', null, h('div', { class: 'budget-head' }, h('strong', null, budget.exchange), h('span', { class: 'budget-figure' })),
       h('div', { class: 'meter', role: 'meter', 'aria-label': words, 'aria-valuemin': '0' }, h('i')), h('p', { class: 'hint' }))
   }, (el, budget) => drawBudget(el, budget, ctx))
   const budgetNone = h('p', { class: 'muted' }, t('system.budgetNone'))
   const counterCells = Object.fromEntries(counters.map((key) => [key, h('dd', null, '–')]))
-  const facts = Object.fromEntries(['version', 'commit', 'go', 'started', 'uptime', 'kind'].map((key) => [key, h('dd', null, '–')]))
+  const facts = Object.fromEntries(['version', 'go', 'started', 'uptime', 'kind'].map((key) => [key, h('dd', null, '–')]))
   const pairs = (cells, prefix) => Object.entries(cells).map(([key, dd]) => h('div', null, h('dt', null, t(`${prefix}.${key}`)), dd))
   const card = (key, ...content) => h('section', { class: 'card', 'aria-labelledby': `system-${key}` }, h('div', { class: 'card-head' }, h('h2', { id: `system-${key}` }, t(`system.head.${key}`))), h('div', { class: 'card-body' }, content))
   const body = h('div', { class: 'system', hidden: true },
@@ -80,7 +80,6 @@ export async function mount(root, ctx) {
     budgetNone.hidden = (system.budgets ?? []).length > 0
     for (const key of counters) text(counterCells[key], format.number(system.writer?.[key]))
     text(facts.version, system.version ?? '–')
-    text(facts.commit, system.commit ? String(system.commit).slice(0, 12) : '–')
     text(facts.go, system.go ?? '–')
     text(facts.started, format.instant(system.startedAt))
     text(facts.kind, system.database?.kind ? t(`system.kind.${system.database.kind}`) : '–')
@@ -127,7 +126,7 @@ function statesOf(system, { t, format }) {
     state('database', system.database?.up, system.database?.kind ? t(`system.kind.${system.database.kind}`) : ''),
     state('bus', system.bus?.connected, system.bus?.pending == null ? '' : t('system.pendingShort', { n: format.number(system.bus.pending), count: system.bus.pending })),
     state('writer', system.writer ? !failing : null, failing || '', 'system.failing'),
-    state('collectors', collectors ? collectors.failed === 0 : null, collectors ? t('system.collectorsNote', { running: format.number(collectors.running), wanted: format.number(collectors.wanted) }) : '', 'system.failing'),
+    state('collectors', collectors ? collectors.failed === 0 : null, collectors ? t('system.collectorsNote', { running: format.number(collectors.running), wanted: format.number(collectors.running + collectors.failed + collectors.stopped) }) : '', 'system.failing'),
   ]
 }
 
@@ -144,7 +143,9 @@ function drawBudget(el, budget, { t, format, live }) {
   meter.firstElementChild.style.width = `${(share * 100).toFixed(1)}%`
   const words = []
   if (banned) words.push(t('system.banned', { until: format.time(budget.bannedUntil), span: format.duration(budget.bannedUntil - live.now()) }))
+  if (budget.sharers > 0) words.push(t('system.sharers', { n: budget.sharers }))
   if (budget.waiting > 0) words.push(t('system.waiting', { n: budget.waiting }))
-  text(hint, words.join(' · ') || t('system.budgetFree'))
+  if (!banned && budget.waiting === 0) words.push(t('system.budgetFree'))
+  text(hint, words.join(' · '))
   attr(hint, 'data-tone', banned ? 'bad' : null)
 }
