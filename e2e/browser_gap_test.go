@@ -51,6 +51,7 @@ func TestAGapAppearsAndClosesInTheCalendar(t *testing.T) {
 	}
 	p.shows(".market-legend", "missing, still asked for")
 	p.until("what the shade means is said", "document.querySelector('.market-keys li:not([hidden])')?.innerText === 'missing, still asked for'")
+	p.until("the crosshair stays with its candle while others come", "document.querySelector('.legend-time dd').innerText === (window.held ??= document.querySelector('.legend-time dd').innerText) && document.querySelector('.market-table tbody tr').textContent !== (window.newest ??= document.querySelector('.market-table tbody tr').textContent)")
 	p.shot("market-gap")
 	p.click(".market-card a", "Completeness")
 	p.until("the gap is still there", "document.querySelector('"+open+"') !== null")

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -25,10 +26,10 @@ type shown struct {
 
 // all are the pages, of a site that furnish has filled.
 var all = []shown{
-	{"collectors", "/", "document.querySelectorAll('tbody .c-market').length === 6", "Collectors", "Collectors"},
+	{"collectors", "/", "document.querySelectorAll('tbody .c-market').length === 6 && [...document.querySelectorAll('.c-memory')].slice(1).every((el) => el.innerText.includes('MiB'))", "Collectors", "Collectors"},
 	{"market", "/market/binance/ETHUSDT/1m", "/Live|En vivo/.test(document.querySelector('.market-state')?.innerText)", "ETHUSDT", "ETHUSDT"},
 	{"completeness", "/completeness", "document.querySelectorAll('tbody tr').length > 5", "Completeness", "Completitud"},
-	{"calendar", "/completeness/binance/BTCUSDT/1h", "document.querySelectorAll('.calendar-year').length > 1", "BTCUSDT", "BTCUSDT"},
+	{"calendar", "/completeness/binance/XRPUSDT/15m", "document.querySelectorAll('.calendar-year').length > 1 && document.querySelector('.calendar-row .day[data-state=partly]')", "XRPUSDT", "XRPUSDT"},
 	{"collector", "/collectors/1", "document.querySelector('.series-table tbody tr') && document.querySelector('.log-lines p')", "ETHUSDT", "ETHUSDT"},
 	{"data", "/data", "document.querySelectorAll('.data-table tbody tr').length === 6", "Data", "Datos"},
 	{"candles", "/data?table=candles&symbol=BTCUSDT&timeframe=1h&sort=openTime&order=desc", "document.querySelectorAll('.data-table tbody tr').length === 50", "Data", "Datos"},
@@ -39,18 +40,20 @@ var all = []shown{
 // furnish has a server collect what a reader would: several symbols and timeframes, with a year behind them.
 func furnish(t *testing.T) (*site, *program) {
 	t.Helper()
-	s := newSite(t, nil, "--speed", "30")
+	s := newSite(t, nil, "--speed", "60")
 	server := s.serve(nil)
 	for _, body := range []string{
 		`{"timeframe":"1m","symbol":"ETHUSDT","since":"3d"}`, `{"timeframe":"1h","symbol":"BTCUSDT","since":"420d"}`, `{"timeframe":"5m","symbol":"SOLUSDT,BNBUSDT","since":"3d"}`,
-		`{"timeframe":"15m","symbol":"XRPUSDT","since":"30d"}`, `{"timeframe":"1d","symbol":"ETHUSDT","since":"420d"}`, `{"timeframe":"4h","symbol":"*BTC"}`,
+		`{"timeframe":"15m","symbol":"XRPUSDT","since":"420d"}`, `{"timeframe":"1d","symbol":"ETHUSDT","since":"420d"}`, `{"timeframe":"4h","symbol":"*BTC","since":"60d"}`,
 	} {
 		start(t, server, body)
 	}
-	for query, least := range map[string]float64{"symbol=ETHUSDT&timeframe=1m": 4300, "symbol=BTCUSDT&timeframe=1h": 10000, "symbol=ETHUSDT&timeframe=1d": 415} {
-		eventually(t, query+" is stored", 90*time.Second, func() bool {
+	for query, least := range map[string]float64{"symbol=ETHUSDT&timeframe=1m": 4300, "symbol=BTCUSDT&timeframe=1h": 10000, "symbol=XRPUSDT&timeframe=15m": 40000, "symbol=ETHUSDT&timeframe=1d": 415} {
+		eventually(t, query+" is stored, and what the exchange lacks is proved", 2*time.Minute, func() bool {
 			_, _, text := call(t, "GET", server.url+"/api/coverage?"+query, "")
-			return object(t, text)["present"].(float64) >= least
+			c := object(t, text)
+			open := slices.ContainsFunc(c["gaps"].([]any), func(gap any) bool { return gap.(map[string]any)["state"] == "open" })
+			return c["present"].(float64) >= least && !open
 		})
 	}
 	return s, server
@@ -181,6 +184,10 @@ func (p *tab) theme(dark bool) {
 	p.t.Helper()
 	order(p, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: mediaOf(dark)})
 	p.until("the page is "+nightOr(dark), fmt.Sprintf("(([r, g, b]) => Number(r) + Number(g) + Number(b) < 384)(getComputedStyle(document.documentElement).backgroundColor.match(/\\d+/g)) === %t", dark))
+	// Until it is painted, some of its parts may still be told in the old colours.
+	if _, err := chromedp.Run(p.ctx, chromedp.Evaluate[chromedp.Void]("new Promise((painted) => requestAnimationFrame(() => requestAnimationFrame(painted)))", chromedp.EvalAwaitPromise)); err != nil {
+		p.t.Fatalf("the page is not painted: %v", err)
+	}
 }
 
 func nightOr(dark bool) string {

@@ -262,6 +262,7 @@ func (p *tab) click(selector, words string) {
 		return fits.length === 1
 	})()`, mark, selector, words))
 	p.do(chromedp.Click(chromedp.CSS("[" + mark + "]")))
+	p.do(chromedp.MouseEvent("mouseMoved", 1, 1)) // what comes next is not under the pointer
 }
 
 // press strikes keys: a text, or those of package kb. A key that makes a character does so with its
@@ -313,4 +314,35 @@ func (p *tab) shot(name string) {
 	if err != nil {
 		p.t.Errorf("the picture %s cannot be kept: %v", name, err)
 	}
+}
+
+// TestTheBrowserTellsWhatAPageMayNot holds those who watch the pages to their word: what would fail the
+// other tests is done on purpose.
+func TestTheBrowserTellsWhatAPageMayNot(t *testing.T) {
+	t.Parallel()
+	b := newBrowser(t)
+	server := serve(t, nil)
+	p := b.open(t, server.url, look{})
+	p.visit("/system")
+	heard := func(part, expression string) {
+		t.Helper()
+		p.meant(part)
+		p.str(expression)
+		eventually(t, part+" is heard", patience, func() bool {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			return slices.ContainsFunc(p.faults, func(fault string) bool { return strings.Contains(fault, part) })
+		})
+	}
+	heard("console.error: \"alas\"", "console.error('alas')")
+	heard("an exception that nobody caught", "setTimeout(() => { throw new Error('alas') })")
+	heard("script-src 'self'", "document.body.append(Object.assign(document.createElement('script'), {textContent: 'window.pwned = true'}))")
+	p.meant("Fetch API cannot load") // the same once more, in other words
+	heard("connect-src 'self'", "fetch('http://127.0.0.1:1/').catch(() => {})")
+	heard("status of 404", "fetch('/api/nothing')")
+	if p.str("window.pwned") != "undefined" {
+		t.Error("a script that stands in the page was run")
+	}
+	p.meant("Failed to load resource")
+	heard("a request to another host", "void (location.href = 'http://127.0.0.1:1/')")
 }

@@ -51,13 +51,13 @@ export class Format {
     return value == null ? none : `${this.fixed(value, digits)}${thin}%`
   }
 
-  /** decimal groups the digits of a decimal that came as text, without ever making it a float. */
-  decimal(text, { trim = true } = {}) {
+  /** decimal groups the digits of a decimal that came as text, without ever making it a float. Of its last zeros those go that are not among the `least` first decimals. */
+  decimal(text, { trim = true, least = 0 } = {}) {
     if (text == null || text === '') return none
     const found = /^(-?)(\d+)(?:\.(\d+))?$/.exec(text)
     if (!found) return text
     const [, sign, whole] = found
-    const fraction = trim ? (found[3] ?? '').replace(/0+$/, '') : (found[3] ?? '')
+    const fraction = trim ? (found[3] ?? '').replace(/0+$/, '').padEnd(least, '0') : (found[3] ?? '')
     const grouped = this.#intl('number', { useGrouping: 'always' }).format(BigInt(whole))
     const point = this.#intl('number', { minimumFractionDigits: 1 }).formatToParts(0.5).find((part) => part.type === 'decimal').value
     return sign + grouped + (fraction ? point + fraction : '')

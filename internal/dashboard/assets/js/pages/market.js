@@ -93,9 +93,13 @@ async function chartOf(root, ctx) {
   let closed = null // the newest one that has, as far as the stream told
   let gaps = []
   let marked = null // open time (ms) under the crosshair
+  let byKey = false // it was set by a key: then it stays with its candle, not with a place on the screen
   let drawn = new Map() // open time in seconds → its candle, of what is drawn
   let times = [] // what is on the axis, in seconds: the chart's own list leaves the blanks out
   let decimals = -1
+
+  let level = 0 // the price that the keys' crosshair stands at; on a blank that of the candle before
+  const hold = () => byKey && marked !== null && chart.setCrosshairPosition(level, Math.floor(marked / 1000), candles)
 
   /** draw gives the chart all that is held. */
   const draw = () => {
@@ -113,6 +117,7 @@ async function chartOf(root, ctx) {
     volumes.setData(made.volumes)
     const blanks = made.blanks.map(({ time, open }) => ({ time, state: gapAt(open)?.state === 'absent' ? 'absent' : 'open' }))
     shades.setData(blanks.map(({ time, state }) => ({ time, value: 1, color: colors[state] })))
+    hold()
     for (const [state, key] of Object.entries(keys)) key.hidden = !blanks.some((blank) => blank.state === state)
     drawRest()
   }
@@ -127,7 +132,7 @@ async function chartOf(root, ctx) {
     const before = forming ? (stretch.atEnd ? stretch.candles.at(-1) : closed) : stretch.candles.at(-2)
     if (newestOne) {
       const change = before && Number(before.close) !== 0 ? (Number(newestOne.close) / Number(before.close) - 1) * 100 : null
-      text(price, `${format.decimal(newestOne.close)}${change === null ? '' : `  ${change >= 0 ? '+' : '−'}${format.percent(Math.abs(change), 2)} · ${series.timeframe}`}`)
+      text(price, `${format.decimal(newestOne.close, { least: decimals })}${change === null ? '' : `  ${change >= 0 ? '+' : '−'}${format.percent(Math.abs(change), 2)} · ${series.timeframe}`}`)
       attr(price, 'data-tone', change === null ? null : change >= 0 ? 'up' : 'down')
     }
     drawLegend()
@@ -151,7 +156,8 @@ async function chartOf(root, ctx) {
     }
     if (!c) return
     text(cells.time, format.instant(c.openTime) + (c === forming ? ` ${t('market.forming')}` : ''))
-    for (const key of ['open', 'high', 'low', 'close', 'volume']) text(cells[key], format.decimal(c[key]))
+    for (const key of ['open', 'high', 'low', 'close']) text(cells[key], format.decimal(c[key], { least: decimals }))
+    text(cells.volume, format.decimal(c.volume))
     text(cells.trades, format.number(c.trades))
   }
 
@@ -228,10 +234,10 @@ async function chartOf(root, ctx) {
     if (aloud) saying = setTimeout(() => announce([...legend.children].filter((each) => each.checkVisibility()).map((each) => each.textContent).join(', ')), said)
   }
   chart.subscribeCrosshairMove((event) => {
-    if (!event.sourceEvent) return // set by a key
+    if (!event.sourceEvent && byKey) return
+    byKey = false
     mark(event.time === undefined ? null : event.time * 1000, false)
   })
-  let level = 0 // the price that it stands at; on a blank that of the candle before
   const point = (index) => {
     const i = Math.min(times.length - 1, Math.max(0, index))
     if (i < 0) return
@@ -242,8 +248,9 @@ async function chartOf(root, ctx) {
       scale.setVisibleLogicalRange(i < range.from ? { from: i - 5, to: i - 5 + width } : { from: i + 5 - width, to: i + 5 })
     }
     level = Number(drawn.get(times[i])?.close ?? level)
-    chart.setCrosshairPosition(level, times[i], candles)
+    byKey = true
     mark(times[i] * 1000, true)
+    hold()
   }
   const pointed = () => {
     if (marked === null) return times.length
@@ -258,7 +265,11 @@ async function chartOf(root, ctx) {
     ArrowLeft: (event) => point(pointed() - (event.shiftKey ? 10 : 1)), ArrowRight: (event) => point(pointed() + (event.shiftKey ? 10 : 1)),
     PageUp: () => point(pointed() - 60), PageDown: () => point(pointed() + 60), Home: () => point(0), End: () => newest().then(() => point(Infinity)),
     '+': () => zoom(0.7), '=': () => zoom(0.7), '-': () => zoom(1 / 0.7),
-    Escape: () => { chart.clearCrosshairPosition(); mark(null, false) },
+    Escape: () => {
+      byKey = false
+      chart.clearCrosshairPosition()
+      mark(null, false)
+    },
   }
   box.addEventListener('keydown', (event) => {
     const act = strokes[event.key]
@@ -283,6 +294,7 @@ async function chartOf(root, ctx) {
     if (time > (times.at(-1) ?? 0)) times.push(time)
     candles.update(bar(c))
     volumes.update(volumeOf(c, colors))
+    hold()
     drawRest()
   }
   api.stream('/api/candles/stream', {
