@@ -43,6 +43,7 @@ func TestACollectorIsStartedWatchedAndStoppedInTheBrowser(t *testing.T) {
 	p.str("window.before = {picture: " + picture + ", time: document.querySelector('.legend-time dd').innerText, close: document.querySelector('.legend-close dd').innerText}")
 	p.until("the candle that forms changes", "document.querySelector('.legend-time dd').innerText === before.time ? document.querySelector('.legend-close dd').innerText !== before.close : (before.time = document.querySelector('.legend-time dd').innerText, before.close = document.querySelector('.legend-close dd').innerText, false)")
 	p.until("the next candle begins", "document.querySelector('.legend-time dd').innerText.includes('forming') && document.querySelector('.legend-time dd').innerText > before.time")
+	p.until("no candle is missing in between", "!document.querySelector('.market-keys').innerText.includes('missing')")
 	p.until("the chart is drawn anew", picture+" !== before.picture")
 
 	// A stop asks first.

@@ -8,6 +8,7 @@ import { perFrame } from '../ticker.js'
 const near = 60 // bars from an edge at which more is loaded
 const listed = 20 // candles in the table
 const few = 150 // candles that are drawn over the whole width
+const mostPast = 500 // candles that may have formed and wait to be stored
 const said = 900 // ms that the crosshair rests until its candle is said
 
 const place = (s, page = 'market') => `/${page}/${encodeURIComponent(s.exchange)}/${encodeURIComponent(s.symbol)}/${s.timeframe}`
@@ -90,7 +91,8 @@ async function chartOf(root, ctx) {
   paint()
 
   let forming = null // the candle that has not closed
-  let closed = null // the newest one that has, as far as the stream told
+  let past = [] // those that have formed and are not stored yet: a moment in which nothing is missing
+  let closed = null // the newest one that is stored, as far as the stream told
   let gaps = []
   let marked = null // open time (ms) under the crosshair
   let byKey = false // it was set by a key: then it stays with its candle, not with a place on the screen
@@ -121,15 +123,17 @@ async function chartOf(root, ctx) {
     for (const [state, key] of Object.entries(keys)) key.hidden = !blanks.some((blank) => blank.state === state)
     drawRest()
   }
-  const withForming = () => (forming && stretch.atEnd && forming.openTime > (stretch.candles.at(-1)?.openTime ?? -Infinity) ? [...stretch.candles, forming] : stretch.candles)
+  const withForming = () => {
+    const last = stretch.candles.at(-1)?.openTime ?? -Infinity
+    return forming && stretch.atEnd ? [...stretch.candles, ...[...past, forming].filter((c) => c.openTime > last)] : stretch.candles
+  }
   const gapAt = (open) => gaps.find((gap) => gap.from <= open && open <= gap.to && gap.state !== 'repaired')
 
   /** drawRest writes what is not the chart: the price, the legend, the table, the summary. */
   const drawRest = perFrame(() => {
     if (signal.aborted) return
     // The price is today's, also for who looks at last year.
-    const newestOne = forming ?? (stretch.atEnd ? stretch.candles.at(-1) : null)
-    const before = forming ? (stretch.atEnd ? stretch.candles.at(-1) : closed) : stretch.candles.at(-2)
+    const [before, newestOne] = stretch.atEnd ? [undefined, ...withForming()].slice(-2) : [closed, forming]
     if (newestOne) {
       const change = before && Number(before.close) !== 0 ? (Number(newestOne.close) / Number(before.close) - 1) * 100 : null
       text(price, `${format.decimal(newestOne.close, { least: decimals })}${change === null ? '' : `  ${change >= 0 ? '+' : '−'}${format.percent(Math.abs(change), 2)} · ${series.timeframe}`}`)
@@ -139,8 +143,8 @@ async function chartOf(root, ctx) {
     const shown = stretch.candles.slice(-listed).reverse()
     rows.replaceChildren(...shown.map((c) => h('tr', null,
       h('th', { scope: 'row', class: 'num' }, format.instant(c.openTime)), [c.open, c.high, c.low, c.close, c.volume].map((value) => h('td', { class: 'num mono' }, value ?? '–')), h('td', { class: 'num' }, format.number(c.trades)))))
-    const [first, last] = [stretch.candles[0], stretch.candles.at(-1)]
-    text(summary, last ? t('market.summary', { ...series, from: format.minute(first.openTime), to: format.minute(last.openTime), close: last.close }) : t('market.none'))
+    const last = stretch.candles.at(-1)
+    text(summary, last ? t('market.summary', { ...series, from: format.minute((times[0] ?? 0) * 1000), to: format.minute(last.openTime), close: last.close }) : t('market.none'))
     if (!last) text(state, t('market.none'))
   })
 
@@ -278,7 +282,17 @@ async function chartOf(root, ctx) {
     act(event)
   })
 
-  theme.on(() => { paint(); draw() }, signal)
+  theme.on(() => {
+    paint()
+    draw()
+  }, signal)
+  let ledger = JSON.stringify(live.system?.gaps ?? null)
+  live.on('system', () => {
+    const now = JSON.stringify(live.system?.gaps ?? null)
+    if (now === ledger) return
+    ledger = now
+    loadGaps().then(draw, () => {}) // the banner tells that the server is away
+  }, signal)
   await loadGaps()
   draw()
   if (!Number.isNaN(wantedAt)) show(wantedAt)
@@ -288,8 +302,9 @@ async function chartOf(root, ctx) {
 
   // From here on it lives.
   const append = (c) => {
-    if (c.openTime > next(stretch.candles.at(-2)?.openTime ?? c.openTime, series.timeframe)) return draw() // a gap before it
     const time = Math.floor(c.openTime / 1000)
+    const newest = times.at(-1)
+    if (newest !== undefined && time !== newest && time !== Math.floor(next(newest * 1000, series.timeframe) / 1000)) return draw() // a gap is before it, or others came first
     drawn.set(time, c)
     if (time > (times.at(-1) ?? 0)) times.push(time)
     candles.update(bar(c))
@@ -306,12 +321,14 @@ async function chartOf(root, ctx) {
       text(state, t('market.live'))
       if (name === 'forming') {
         if (c.openTime <= (stretch.candles.at(-1)?.openTime ?? -Infinity)) return undefined
+        if (forming && forming.openTime < c.openTime) past = [...past.slice(-mostPast), forming]
         forming = c
         if (stretch.atEnd) append(c)
         else drawRest()
         return undefined
       }
       if (forming && forming.openTime <= c.openTime) forming = null
+      past = past.filter((one) => one.openTime > c.openTime) // they come in order: what came before and is not here is missing
       if (c.openTime > (closed?.openTime ?? -Infinity)) closed = c
       const went = stretch.put(c)
       if (went === 'end') append(c)
