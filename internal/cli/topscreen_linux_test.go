@@ -78,10 +78,6 @@ func TestTopIsAWholeSessionInATerminal(t *testing.T) {
 	d.shows(t, `nothing contains "nothing"`)
 	press("\x1b")
 	d.shows(t, `^> 1 +12345`)
-
-	if unknown := d.unknown; len(unknown) > 0 {
-		t.Errorf("it says to the terminal %q", unknown)
-	}
 	press("q")
 	select {
 	case code := <-ended:
@@ -99,6 +95,9 @@ func TestTopIsAWholeSessionInATerminal(t *testing.T) {
 		t.Error(err)
 	}
 	<-over
+	if unknown := d.unknown; len(unknown) > 0 {
+		t.Errorf("it says to the terminal %q", unknown)
+	}
 	if d.other || !d.cursor || !d.wraps || !strings.HasSuffix(d.all.String(), leaveScreen) {
 		t.Errorf("at the end it says %q", d.all.String()[max(0, d.all.Len()-80):])
 	}
