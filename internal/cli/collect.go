@@ -63,7 +63,7 @@ func (p *program) collectCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return l.end(p.collect(cmd.Context(), &f, l, args))
+			return l.end(untilFull(cmd.Context(), func(ctx context.Context) error { return p.collect(ctx, &f, l, args) }))
 		},
 	}
 	flags := cmd.Flags()

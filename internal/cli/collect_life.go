@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"strconv"
+	"sync"
 	"time"
 
 	"velador/internal/exchange"
@@ -82,6 +83,25 @@ func (l *life) claimLock(p *program) error {
 	}
 	l.lock = n
 	return nil
+}
+
+// untilFull runs a collector until it ends, or until a file of this process has reached the size that its
+// agent allows: what writes past the log's own writer, and without end, would do nothing else any more.
+func untilFull(ctx context.Context, run func(context.Context) error) error {
+	ctx, end := context.WithCancelCause(ctx)
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		if err := proc.AwaitFileLimit(ctx); err != nil {
+			end(err)
+		}
+	})
+	err := run(ctx)
+	end(nil)
+	watching.Wait()
+	if full := context.Cause(ctx); errors.Is(full, proc.ErrFileLimit) {
+		return full
+	}
+	return err
 }
 
 // end gives the end of the process its exit code, and leaves last words for the agent unless the end

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -41,6 +42,7 @@ type site struct {
 	host  *proc.Host
 	venue string // REST address of the exchange
 	ws    string
+	most  int64 // bytes that a collector may make a file; 0: no bound
 }
 
 func newSite(t *testing.T) *site {
@@ -127,7 +129,7 @@ func (s *site) spawn(t *testing.T, run string, args ...string) *spawned {
 	c.Process, err = s.host.Spawn(proc.Spec{
 		Path: path, Args: append([]string{"collect", "--env-file", os.DevNull, "--bus-file", s.file}, args...),
 		Env:     []string{asVelador + "=1", "HOME=" + s.dir, "VELADOR_BINANCE_REST_URL=" + s.venue, "VELADOR_BINANCE_WS_URL=" + s.ws, "VELADOR_LOG_LEVEL=debug"},
-		LogPath: c.log, LockPath: c.lock, RunID: run,
+		LogPath: c.log, LockPath: c.lock, RunID: run, MaxFile: s.most,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -326,6 +328,20 @@ func TestTraceOfTheRuntimeIsInTheNewestLog(t *testing.T) {
 	if err != nil || !strings.Contains(string(text), "SIGQUIT") || !strings.Contains(string(text), "goroutine 1 ") || !strings.Contains(string(text), "collect.(*Collector).Run") {
 		t.Errorf("%v:\n%.2000s", err, text)
 	}
+}
+
+// TestCollectorThatWritesWithoutEndEndsItself: the runtime takes no notice of the kernel's signal.
+func TestCollectorThatWritesWithoutEndEndsItself(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.market(t, 600)
+	// A log that was left almost full, and is set aside far behind its bound.
+	s.most = 8 << 10
+	if err := os.WriteFile(filepath.Join(s.dir, "endless.log"), bytes.Repeat([]byte("x"), int(s.most)-100), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := s.spawn(t, "endless", "--agent", "me", "BTCUSDT", "1m")
+	c.dies(t, 1, "it writes without end")
 }
 
 func TestCollectorStartedByHandWantsNoAgent(t *testing.T) {

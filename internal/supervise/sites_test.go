@@ -45,10 +45,7 @@ func (s *site) change(id int64, edit func(*collector.Record)) {
 // startFailing starts a collector that ends at once, and waits until that is noted.
 func (s *site) startFailing() collector.Record {
 	s.t.Helper()
-	row, err := s.fleet.Start(within(s.t), spec("EXITS"))
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	row := s.startOnce("EXITS")
 	return s.untilRow(row.ID, "it has failed", func(r collector.Record) bool { return r.Status == collector.Failed })
 }
 
