@@ -19,7 +19,6 @@ import (
 const (
 	startTimeout = 10 * time.Second // for an agent to take an order and start the process
 	startTries   = 5                // while what is in the way gives way itself
-	winnerWait   = 5 * time.Second  // for the PID of a collector that is just being started
 	winnerLook   = 50 * time.Millisecond
 	tidyTimeout  = 5 * time.Second // for cleaning up behind a start that failed
 )
@@ -263,9 +262,10 @@ func (f *Fleet) giveUp(ctx context.Context, row collector.Record, why string, ca
 		"symbol", row.Spec.Selector, "timeframe", row.Spec.Timeframe.String(), "detail", why)
 }
 
-// settle waits, if a collector is just being started, until it has a PID, or will not get one.
+// settle waits, if a collector is just being started, until it has a PID, or will not get one: as long as a
+// start may take.
 func (f *Fleet) settle(ctx context.Context, other collector.Record) collector.Record {
-	ctx, cancel := context.WithTimeout(ctx, winnerWait)
+	ctx, cancel := context.WithTimeout(ctx, f.cfg.StartTimeout)
 	defer cancel()
 	for other.PID == 0 && other.Wanted {
 		f.mu.Lock()

@@ -160,7 +160,7 @@ func openSite(t testing.TB, dir string) *site {
 	s.rows = NewRows(s.registry)
 	s.fleet = NewFleet(FleetConfig{
 		Rows: s.rows, Queue: s.conn, Catalogue: catalogue{}, Processes: proc.NewHost(log), HostName: testHost, Logger: log,
-		StartTimeout: 10 * time.Second,
+		StartTimeout: bound,
 	})
 	return s
 }
