@@ -169,7 +169,8 @@ func TestACollectorsPageTellsItsLife(t *testing.T) {
 	p.shows(".collector-facts", fmt.Sprintf("PID %d", pid))
 	p.shows(".series-table", "ETHUSDT")
 	p.until("its line has one life, which lasts", "document.querySelectorAll('.life-bar').length === 1 && document.querySelector('.life-bar[data-kind=running]') !== null")
-	p.shows(".log-lines", "collecting")
+	const lines = "[...document.querySelectorAll('.log-lines p')].filter((line) => line.textContent.includes('collecting')).length" // also of those out of sight
+	p.until("its log is there", lines+" === 1")
 
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
@@ -178,7 +179,7 @@ func TestACollectorsPageTellsItsLife(t *testing.T) {
 	p.until("a new life has begun", "document.querySelector('.life-bar[data-kind=running]') !== null")
 	p.click(".lives summary", "As a list")
 	p.shows(".lives tbody", "SIGKILL")
-	p.until("the log goes on with what the new process says", "[...document.querySelectorAll('.log-lines p')].filter((line) => line.innerText.includes('collecting')).length === 2")
+	p.until("the log goes on with what the new process says", lines+" === 2")
 	p.shows(".title-line", "Live")
 
 	again := pidOf(t, server, "ETHUSDT", "1m")

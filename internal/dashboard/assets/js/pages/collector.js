@@ -89,10 +89,14 @@ export async function mount(root, ctx) {
     again.hidden = live.readOnly || !over
     facts.draw(entry)
   }
+  let listed = ''
   const drawLine = () => {
     const running = uptimeOf(entry, live.now()) !== null
     const all = running ? [{ pid: entry.pid, startedAt: entry.startedAt, endedAt: null }, ...lives] : lives
     line.draw(all, live.now())
+    const key = JSON.stringify(all)
+    if (key === listed) return // who selects a row keeps it
+    listed = key
     lifeRows.replaceChildren(...all.map((life) => {
       const begun = Date.parse(life.startedAt)
       const kind = endOf(life)
@@ -190,7 +194,7 @@ export async function mount(root, ctx) {
   live.on('system', draw, signal)
   everySecond(() => {
     draw()
-    if (uptimeOf(entry, live.now()) !== null && !root.querySelector('.lives').open) drawLine()
+    if (uptimeOf(entry, live.now()) !== null) drawLine()
   }, signal)
   return () => view.close()
 }
