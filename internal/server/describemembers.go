@@ -50,11 +50,14 @@ func describeParameter(p *huma.Param, unset string) {
 	if unset != "" {
 		p.Schema.Default = read(unset)
 	}
-	for _, example := range p.Schema.Examples {
+	for i, example := range p.Schema.Examples {
 		text, _ := example.(string)
-		p.Example = read(text)
+		p.Schema.Examples[i] = read(text)
 	}
-	p.Schema.Description, p.Schema.Examples = "", nil // they stand at the parameter
+	if p.Required { // the page of /docs asks with the examples that stand at parameters
+		p.Example, p.Schema.Examples = p.Schema.Examples[0], nil
+	}
+	p.Schema.Description = "" // it stands at the parameter
 }
 
 // complete ends a description, when all calls are in it: it notes how they, and the members of each schema,
