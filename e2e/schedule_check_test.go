@@ -16,14 +16,15 @@ import (
 
 // settle waits until the ledger of every series has no open gap in the day and the candles and the
 // proved absences together are the whole day.
-func (w *world) settle(limit time.Duration) {
+func (w *world) settle(recordings string, limit time.Duration) {
 	w.t.Helper()
 	w.site.agrees(w.server, len(w.plan.collectors))
 	deadline := time.Now().Add(limit)
 	for _, f := range w.plan.collectors {
 		for _, symbol := range f.symbols {
+			first := w.beginning(recordings, symbol, f.timeframe)
 			for {
-				whole, says := w.complete(symbol, f.timeframe)
+				whole, says := w.complete(symbol, f.timeframe, first)
 				if whole {
 					break
 				}
@@ -36,8 +37,8 @@ func (w *world) settle(limit time.Duration) {
 	}
 }
 
-// complete tells whether a series has its day, and what the server says of it.
-func (w *world) complete(symbol string, tf candle.Timeframe) (bool, string) {
+// complete tells whether a series has its day, which begins with first, and what the server says of it.
+func (w *world) complete(symbol string, tf candle.Timeframe, first candle.Millis) (bool, string) {
 	w.t.Helper()
 	status, _, text := call(w.t, "GET", fmt.Sprintf("%s/api/coverage?symbol=%s&timeframe=%s&from=%d&to=%d", w.server.url, symbol, tf, w.plan.day.From, w.plan.day.To), "")
 	if status != 200 {
@@ -53,16 +54,6 @@ func (w *world) complete(symbol string, tf candle.Timeframe) (bool, string) {
 	if err := json.Unmarshal(text, &c); err != nil {
 		w.t.Fatalf("%v: %s", err, text)
 	}
-	first, onGrid := tf.Floor(w.plan.day.From)
-	if !onGrid {
-		w.t.Fatalf("%s has no grid", tf)
-	}
-	if first < w.plan.day.From {
-		first = tf.Next(first)
-	}
-	// The day may begin within an outage. To whoever asks for candles from there on, the market may as well
-	// begin behind it: nothing is missing before the first candle that the exchange has.
-	first = max(first, w.firstServed(symbol, tf))
 	known := c.Present
 	for _, gap := range c.Gaps {
 		switch gap.State {
@@ -76,20 +67,29 @@ func (w *world) complete(symbol string, tf candle.Timeframe) (bool, string) {
 	return known == tf.Count(first, w.plan.day.To), string(text)
 }
 
-// firstServed gives the open time of the first candle that the exchange has of a series from the day's
-// beginning on.
-func (w *world) firstServed(symbol string, tf candle.Timeframe) candle.Millis {
+// beginning gives the open time of the first candle that a series has within the day. The day may begin
+// within an outage: to whoever asks for candles from there on, the market may as well begin behind it, and
+// nothing is missing before. It is read from the recording's file: a question to the exchange would count.
+func (w *world) beginning(recordings, symbol string, tf candle.Timeframe) candle.Millis {
 	w.t.Helper()
-	status, _, page := call(w.t, "GET", fmt.Sprintf("%s/api/v3/klines?symbol=%s&interval=%s&startTime=%d&limit=1", w.site.exchange.url, symbol, tf, w.plan.day.From), "")
-	var rows [][]json.RawMessage
-	if err := json.Unmarshal(page, &rows); status != 200 || err != nil || len(rows) != 1 {
-		w.t.Fatalf("the first candle of %s %s: %d %s", symbol, tf, status, page)
+	first, onGrid := tf.Floor(w.plan.day.From)
+	if !onGrid {
+		w.t.Fatalf("%s has no grid", tf)
 	}
-	open, err := strconv.ParseInt(string(rows[0][0]), 10, 64)
-	if err != nil {
-		w.t.Fatal(err)
+	if first < w.plan.day.From {
+		first = tf.Next(first)
 	}
-	return candle.Millis(open)
+	for _, row := range w.recording(recordings, symbol) {
+		open, err := row[0].Int64()
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		if candle.Millis(open) >= first {
+			first, _ = tf.Floor(candle.Millis(open)) // of that step the exchange has a candle
+			break
+		}
+	}
+	return first
 }
 
 // compare holds what is stored against what the exchange serves, digit for digit, and 1m candles
@@ -167,27 +167,8 @@ func opens(t *testing.T, csv string) map[int64]int {
 // product has read for us: open times, prices and volume.
 func (w *world) recorded(recordings, symbol, stored string) {
 	w.t.Helper()
-	files, err := filepath.Glob(filepath.Join(recordings, "wide-2021-04", strings.TrimSuffix(symbol, "USDT")+"_*-1m.json.gz"))
-	if err != nil || len(files) != 1 {
-		w.t.Fatalf("the recording of %s: %v %v", symbol, files, err)
-	}
-	file, err := os.Open(files[0])
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	defer file.Close()
-	unpacked, err := gzip.NewReader(file)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	numbers := json.NewDecoder(unpacked)
-	numbers.UseNumber()
-	var rows [][]json.Number
-	if err := numbers.Decode(&rows); err != nil {
-		w.t.Fatal(err)
-	}
 	_, left, _ := strings.Cut(stored, "\n")
-	for _, row := range rows {
+	for _, row := range w.recording(recordings, symbol) {
 		open, err := row[0].Int64()
 		if err != nil {
 			w.t.Fatal(err)
@@ -212,6 +193,30 @@ func (w *world) recorded(recordings, symbol, stored string) {
 	if left != "" {
 		w.t.Errorf("%s: stored beyond the recording: %.200s", symbol, left)
 	}
+}
+
+// recording reads the file of a market's 1m candles.
+func (w *world) recording(recordings, symbol string) (rows [][]json.Number) {
+	w.t.Helper()
+	files, err := filepath.Glob(filepath.Join(recordings, "wide-2021-04", strings.TrimSuffix(symbol, "USDT")+"_*-1m.json.gz"))
+	if err != nil || len(files) != 1 {
+		w.t.Fatalf("the recording of %s: %v %v", symbol, files, err)
+	}
+	file, err := os.Open(files[0])
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer file.Close()
+	unpacked, err := gzip.NewReader(file)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	numbers := json.NewDecoder(unpacked)
+	numbers.UseNumber()
+	if err := numbers.Decode(&rows); err != nil {
+		w.t.Fatal(err)
+	}
+	return rows
 }
 
 // counters are what the exchange has counted.

@@ -109,7 +109,7 @@ func endure(t *testing.T, plan schedule, dir string, speed float64, cluster *pgt
 	// Gaps are proved by the exchange's clock: it must go on, and has a few hours left.
 	w.control("POST", "clock", map[string]any{"do": "speed", "speed": 300})
 	calm := time.Now()
-	w.settle(settleWithin)
+	w.settle(dir, settleWithin)
 	settled := time.Since(calm)
 	counted := w.limits()
 	r := result{schedules: 1, happened: len(plan.happenings), done: w.done, struck: counted.Struck}
