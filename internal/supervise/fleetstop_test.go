@@ -3,16 +3,16 @@ package supervise
 import (
 	"context"
 	"errors"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"velador/internal/backoff"
+	"velador/internal/bus"
 	"velador/internal/collector"
 	"velador/internal/problem"
 )
@@ -288,65 +288,40 @@ func TestStopOfAllSaysWhichCouldNotBeStopped(t *testing.T) {
 	}
 }
 
-// TestStopOfAllDoesNotWaitForOneDeafCollectorAfterTheOther: all of them are told before the first has
-// ended, however many there are.
-func TestStopOfAllDoesNotWaitForOneDeafCollectorAfterTheOther(t *testing.T) {
+// deaf is a bus whose agents answer a stop when the last one of so many has been asked for: as agents
+// whose collectors all wait for the end of their grace.
+type deaf struct {
+	Queue
+	missing atomic.Int64
+	all     chan struct{}
+}
+
+func (q *deaf) Command(ctx context.Context, _ string, payload []byte) ([]byte, error) {
+	if c, err := decode[command](payload); err != nil || c.Op != opStop {
+		return nil, bus.ErrNoAgent
+	}
+	if q.missing.Add(-1) == 0 {
+		close(q.all)
+	}
+	select {
+	case <-q.all:
+		return encode(reply{Outcome: outcomeStopped}), nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func TestStopOfAllTellsTheLastOneBeforeTheFirstHasEnded(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	const patience = 3 * time.Minute // for all of them, on a machine with other things to do
-	agent, _ := s.runAgent(func(cfg *AgentConfig) {
-		cfg.Grace = patience
-		cfg.Command = func(collector.Record) (string, []string, []string) {
-			return "/bin/sh", []string{"-c", `trap "" TERM; echo deaf; exec sleep 1000`}, []string{"PATH=" + os.Getenv("PATH")}
-		}
-	})
-	t.Cleanup(func() { // before the agent ends, which would be as patient with each of them
-		rows, _ := s.registry.Collectors(context.Background())
-		for _, row := range rows {
-			if alive(row) {
-				kill(t, row.PID, syscall.SIGKILL)
-			}
-		}
-	})
-	var symbols []string
-	for i := range 70 {
-		symbols = append(symbols, "S"+strconv.Itoa(i))
+	queue := &deaf{Queue: s.conn, all: make(chan struct{})}
+	s.beside(nil, func(cfg *FleetConfig) { cfg.Queue = queue })
+	const many = 100
+	queue.missing.Store(many)
+	for i := range many {
+		s.elsewhere("S"+strconv.Itoa(i), "there", 1000+i)
 	}
-	s.beside(agent, func(cfg *FleetConfig) { cfg.Catalogue, cfg.StartTimeout = catalogue{more: symbols}, patience })
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	var starting sync.WaitGroup
-	for _, symbol := range symbols {
-		starting.Go(func() {
-			if _, err := s.fleet.Start(ctx, spec(symbol)); err != nil {
-				t.Error(err)
-			}
-		})
+	if stopped, err := s.fleet.StopAll(within(t)); err != nil || len(stopped) != many {
+		t.Errorf("%d of %d were stopped, error %v", len(stopped), many, err)
 	}
-	starting.Wait()
-	for _, symbol := range symbols {
-		s.untilLog(agent, symbol, "deaf")
-	}
-	var stopping sync.WaitGroup
-	stopping.Go(func() {
-		if stopped, err := s.fleet.StopAll(ctx); err != nil || len(stopped) != len(symbols) {
-			t.Errorf("%d were stopped, error %v", len(stopped), err)
-		}
-	})
-	var rows []collector.Record
-	s.untilWithin(patience, "all are told", func() (told bool) {
-		var err error
-		if rows, err = s.registry.Collectors(ctx); err != nil {
-			t.Fatal(err)
-		}
-		return !slices.ContainsFunc(rows, func(r collector.Record) bool { return r.Wanted })
-	})
-	for _, row := range rows {
-		if !alive(row) {
-			t.Errorf("collector %d has ended before all were told", row.ID)
-			continue
-		}
-		kill(t, row.PID, syscall.SIGKILL)
-	}
-	stopping.Wait()
 }

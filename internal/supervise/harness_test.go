@@ -305,14 +305,7 @@ func (s *site) status() []collector.Live {
 // until waits for something to become true.
 func (s *site) until(what string, is func() bool) {
 	s.t.Helper()
-	s.untilWithin(bound, what, is)
-}
-
-// untilWithin is until for what may take longer than one thing.
-func (s *site) untilWithin(limit time.Duration, what string, is func() bool) {
-	s.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
-	defer cancel()
+	ctx := within(s.t)
 	for !is() {
 		select {
 		case <-ctx.Done():
