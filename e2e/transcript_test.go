@@ -22,7 +22,7 @@ var notRun = map[string]string{
 	"go run ./cmd/velador demo":         "TestDemoStoresWhatWasServedAndLeavesNoProcessBehind runs it",
 	"go build -o velador ./cmd/velador": "TestMain has built it",
 	"go test ./...":                     "this is it",
-	"make soak":                         "it takes hours; the schedules of faults of this package are its beginning",
+	"make soak":                         "it takes the better part of an hour; the schedules of faults of this package are its beginning",
 	"createdb velador":                  "pgtest makes the database",
 }
 

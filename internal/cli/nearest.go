@@ -13,14 +13,11 @@ import (
 // nearest makes a client of the server that the settings name, or else of the one of this machine, and
 // gives its address. done lets its connections go.
 func (p *program) nearest(flags *pflag.FlagSet, remote *remoteFlags) (c *client.Client, address string, done func(), err error) {
-	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, TLSHandshakeTimeout: healthTimeout}
-	if remote.caFile != "" {
-		roots, err := remote.roots()
-		if err != nil {
-			return nil, "", nil, err
-		}
-		transport.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+	trust, err := remote.trust()
+	if err != nil {
+		return nil, "", nil, err
 	}
+	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, TLSHandshakeTimeout: healthTimeout, TLSClientConfig: trust}
 	address = remote.server
 	if _, named := p.env.lookup("VELADOR_SERVER"); !named && !flags.Changed("server") {
 		host, port, scheme := "127.0.0.1", "3000", "http"
@@ -39,13 +36,7 @@ func (p *program) nearest(flags *pflag.FlagSet, remote *remoteFlags) (c *client.
 		}
 		address = scheme + "://" + net.JoinHostPort(host, port)
 	}
-	var carrier http.RoundTripper = transport
-	if remote.token != "" {
-		carrier = bearer{remote.token, transport}
-	}
-	if c, err = client.New(address, client.WithLanguage(p.language()), client.WithHTTPClient(&http.Client{Transport: carrier})); err != nil {
-		err = usageError{err}
-	}
+	c, err = remote.dial(p, address, transport)
 	return c, address, transport.CloseIdleConnections, err
 }
 

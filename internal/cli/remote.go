@@ -32,30 +32,43 @@ func (f *remoteFlags) register(flags *pflag.FlagSet) {
 	fromEnv(flags, "ca-file", "VELADOR_CA_FILE")
 }
 
-// client speaks the language of the terminal where velador does, else English.
+// client makes a client of the server that the flags name.
 func (f *remoteFlags) client(p *program) (*client.Client, error) {
-	options := []client.Option{client.WithLanguage(p.language())}
-	transport := http.DefaultTransport
-	if f.caFile != "" {
-		roots, err := f.roots()
-		if err != nil {
-			return nil, err
-		}
-		own := http.DefaultTransport.(*http.Transport).Clone()
-		own.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
-		transport = own
+	trust, err := f.trust()
+	if err != nil {
+		return nil, err
 	}
+	if trust == nil {
+		return f.dial(p, f.server, http.DefaultTransport)
+	}
+	own := http.DefaultTransport.(*http.Transport).Clone()
+	own.TLSClientConfig = trust
+	return f.dial(p, f.server, own)
+}
+
+// dial makes a client of the server at an address, with the token. It speaks the language of the terminal
+// where velador does, else English.
+func (f *remoteFlags) dial(p *program, address string, transport http.RoundTripper) (*client.Client, error) {
 	if f.token != "" {
 		transport = bearer{f.token, transport}
 	}
-	if transport != http.DefaultTransport {
-		options = append(options, client.WithHTTPClient(&http.Client{Transport: transport}))
-	}
-	c, err := client.New(f.server, options...)
+	c, err := client.New(address, client.WithLanguage(p.language()), client.WithHTTPClient(&http.Client{Transport: transport}))
 	if err != nil {
 		return nil, usageError{err}
 	}
 	return c, nil
+}
+
+// trust is how TLS is spoken where certificates of one's own were named, else nil.
+func (f *remoteFlags) trust() (*tls.Config, error) {
+	if f.caFile == "" {
+		return nil, nil
+	}
+	roots, err := f.roots()
+	if err != nil {
+		return nil, err
+	}
+	return &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}, nil
 }
 
 // roots are the certificates by which a server's is believed.
