@@ -26,8 +26,9 @@ type PublisherConfig struct {
 	AckWait time.Duration
 }
 
-// Publisher sends candles, gaps and audits to the stream CANDLES, in order, until the stream has
-// acknowledged each: it has no way to drop one. It is safe for concurrent use.
+// Publisher sends candles, gaps and audits to the stream CANDLES until the stream has acknowledged
+// each: it has no way to drop one. The package's text says in which order they arrive. It is safe for
+// concurrent use.
 //
 // A message's ID is the publisher's own random name and a count, not series and open time: the
 // server drops a repeated ID, and a candle that was corrected and corrected back within the server's
@@ -100,7 +101,7 @@ func (c *Conn) NewPublisher(cfg PublisherConfig) (*Publisher, error) {
 }
 
 // Candle hands a closed candle over. It returns when the candle is kept in the window, and waits
-// while the window is full; the order of calls is kept. The error is ctx's, ErrClosed, or
+// while the window is full; they are sent in the order of the calls. The error is ctx's, ErrClosed, or
 // problem.Invalid for a candle that no store could keep.
 func (p *Publisher) Candle(ctx context.Context, series candle.Series, c candle.Candle) error {
 	err := checkSeries(series)

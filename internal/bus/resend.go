@@ -120,24 +120,34 @@ func (p *Publisher) resend() {
 	}
 }
 
-// dropSuperseded marks what must not be sent any more: an older form of a candle or gap of which a
-// newer form was taken meanwhile. Sent now, it would come behind the newer one and win. The caller
-// holds mu.
+// dropSuperseded takes the older forms of a candle or gap out of what is sent again. Sent behind a newer form
+// that the stream has, an older one would win; and the stream may have it though its acknowledgement is under
+// way, or was lost with a connection. So an older form of which a newer one was acknowledged is not sent any
+// more, and else the newest form is sent in its place. The caller holds mu.
 func (p *Publisher) dropSuperseded() {
 	type identity struct {
 		subject string
 		key     candle.Millis
 	}
-	newer := make(map[identity]bool)
+	type state struct {
+		newest []byte
+		taken  bool // some form behind this place is acknowledged
+	}
+	newer := make(map[identity]state)
 	for n := p.next; n > p.first; n-- {
 		m := &p.ring[(n-1)%p.window]
 		id := identity{m.subject, m.key}
+		known, ok := newer[id]
 		switch {
-		case m.acked:
-			newer[id] = true
-		case newer[id]:
+		case !ok:
+			known.newest = m.payload
+		case known.taken:
 			m.acked = true
+		case !m.acked && !m.last: // an audit holds for what lies before it, so none takes another's place
+			m.payload = append(m.payload[:0], known.newest...)
 		}
+		known.taken = known.taken || m.acked
+		newer[id] = known
 	}
 	for p.first < p.next && p.ring[p.first%p.window].acked {
 		p.first++
