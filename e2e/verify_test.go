@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
 )
@@ -48,6 +49,31 @@ func TestVerifyFindsAWrongDigitAndAHoleAndMendsThem(t *testing.T) {
 			t.Errorf("a series that is not there: exit code %d: %s", code, stderr)
 		}
 		server.stop()
+	})
+}
+
+// TestADatabaseRestoredFromAnOlderCopyIsFilledAgain puts an older state of the database below a collector
+// that lives, and has long handed over what that state lacks.
+func TestADatabaseRestoredFromAnOlderCopyIsFilledAgain(t *testing.T) {
+	t.Parallel()
+	onBothDatabases(t, func(t *testing.T, env []string) {
+		s := newSite(t, env, "--from", "2026-03-02T10:00:00Z", "--speed", "600")
+		first := s.serve(nil)
+		pid := start(t, first, `{"timeframe":"1m","symbol":"ETHUSDT","since":"2026-03-01T00:00:00Z"}`)
+		s.whole(first, "ETHUSDT", 34*60)
+		s.kill(first)
+		s.tamper(env, "DELETE FROM candles WHERE open_time > 1772359800000") // 2026-03-01T10:10, a day before
+		s.tamper(env, "UPDATE series SET confirmed_to = 1772359800000")
+		second := s.serve(nil)
+		eventually(t, "the collector is started anew", 60*time.Second, func() bool {
+			now := pidOf(t, second, "ETHUSDT", "1m")
+			return now != 0 && now != pid
+		})
+		s.whole(second, "ETHUSDT", 34*60)
+		if _, _, history := call(t, "GET", second.url+"/api/collectors/1/history", ""); !strings.Contains(string(history), "candles that the database does not have") {
+			t.Errorf("its history does not say why: %s", history)
+		}
+		second.stop()
 	})
 }
 

@@ -182,7 +182,8 @@ func (s *service) serve(ctx context.Context, ln net.Listener, dir *dataDir, conn
 	if err != nil {
 		return err
 	}
-	s.writer = &ingest.Writer{Bus: conn, Sink: s.store, Logger: s.logger, Committed: tellStored(conn)}
+	renewal := fleet.NewRenewal()
+	s.writer = &ingest.Writer{Bus: conn, Sink: s.store, Logger: s.logger, Committed: tellStored(conn), Lacks: renewal.Lacks}
 	shown := &figures{
 		kind: s.database.kind(), version: version(), started: time.Now(), database: s.store, bus: conn, writer: s.writer, fleet: fleet, brokers: shares.brokers,
 	}
@@ -219,6 +220,7 @@ func (s *service) serve(ctx context.Context, ln net.Listener, dir *dataDir, conn
 		{"clean-up", func(ctx context.Context) error { return s.cleanUp(ctx, fleet) }},
 		{"agent", agent.Run},
 		{"fleet", fleet.Run},
+		{"renewals", renewal.Run},
 		{"server", func(ctx context.Context) error { return web.Run(ctx, ln) }},
 	})
 }

@@ -33,7 +33,7 @@ func TestAnyScheduleOfFaultsBringsHomeWhatTheMarketHas(t *testing.T) {
 			seeds = append(seeds, rand.Uint64())
 		}
 	} else {
-		for seed := range uint64(150) {
+		for seed := range uint64(schedules) {
 			seeds = append(seeds, seed+1)
 		}
 	}

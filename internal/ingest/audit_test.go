@@ -127,12 +127,20 @@ func TestAnAuditThatKnowsFewerOrMoreCandlesThanAreStoredIsTold(t *testing.T) {
 	t.Parallel()
 	b := newTestBus(t)
 	sink := newMemory()
-	w := &Writer{Sink: sink}
+	lacking := make(chan candle.Series, 10)
+	w := &Writer{Sink: sink, Lacks: func(series []candle.Series) {
+		for _, one := range series {
+			lacking <- one
+		}
+	}}
 	b.start(t, w)
 	b.publish(t, 0, 60)
 	b.audit(t, auditOf(0, 59, 57))
 	b.audit(t, auditOf(60, 119, 3))
 	drained(t, w)
+	if len(lacking) != 1 || <-lacking != testSeries {
+		t.Error("it is not told of which series something is missing")
+	}
 	if got := w.Stats(); got.Audits != 1 || got.Vanished != 3 || got.Unconfirmed != 1 || sink.count() != 60 {
 		t.Errorf("counted %+v, %d are stored", got, sink.count())
 	}

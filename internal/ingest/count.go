@@ -37,15 +37,18 @@ func (w *Writer) count(batch []bus.Delivery, written store.Written) {
 	}
 	c.audits.Add(int64(written.Confirmed))
 	c.vanished.Add(int64(written.Vanished))
-	c.unconfirmed.Add(int64(written.Unconfirmed))
+	c.unconfirmed.Add(int64(len(written.Unconfirmed)))
 	if written.Changed > 0 {
 		w.Logger.Warn("stored candles were not what the exchange's history says; they are corrected", "candles", written.Changed, changes(written.Changes))
 	}
 	if written.Vanished > 0 {
 		w.Logger.Warn("the exchange's history no longer has candles that are stored; they are kept", "candles", written.Vanished, ranges(audits))
 	}
-	if written.Unconfirmed > 0 {
-		w.Logger.Warn("an audit does not fit what is stored and confirms nothing; it is made again when the collector starts anew", "audits", written.Unconfirmed, ranges(audits))
+	if len(written.Unconfirmed) > 0 {
+		w.Logger.Warn("an audit does not fit what is stored and confirms nothing; it is made again when the collector starts anew", "audits", len(written.Unconfirmed), ranges(audits))
+		if w.Lacks != nil {
+			w.Lacks(written.Unconfirmed)
+		}
 	}
 }
 

@@ -52,6 +52,9 @@ type Writer struct {
 	// Committed is told of what has been committed, in order, when it is not nil. It must return soon,
 	// and not keep the slice.
 	Committed func([]store.Entry)
+	// Lacks is told of series whose audits did not fit what is stored, when it is not nil: something that
+	// their collectors had handed over is not there. It must return soon.
+	Lacks func([]candle.Series)
 
 	consumer *bus.Consumer
 	hand     atomic.Pointer[[]bus.Delivery] // what is worked on, and kept from being delivered again

@@ -139,8 +139,8 @@ type Written struct {
 	// longer has. They stay: what was traded was traded.
 	Vanished int
 	// Unconfirmed are audits whose candles are not all stored, or which leave something out between
-	// them and what is confirmed. They change nothing.
-	Unconfirmed int
+	// them and what is confirmed, each by its series. They change nothing.
+	Unconfirmed []candle.Series
 }
 
 // Audited counts an audit of which so many candles were stored. moved tells that it confirmed something,
@@ -151,7 +151,7 @@ func (w *Written) Audited(a candle.Audit, stored int64, moved, known bool) {
 		w.Confirmed++
 		w.Vanished += max(0, int(stored)-a.Rows)
 	case !known:
-		w.Unconfirmed++
+		w.Unconfirmed = append(w.Unconfirmed, a.Series)
 	}
 }
 

@@ -1,6 +1,7 @@
 package supervise
 
 import (
+	"cmp"
 	"context"
 )
 
@@ -8,9 +9,10 @@ import (
 const onRequest = "restarted on request"
 
 // restart asks the actor to end its process gracefully and to start another one at once, or, between
-// two lives, not to wait for the next one any longer. It returns when that one runs, or will not.
-func (x *actor) restart(ctx context.Context, pid int) reply {
-	request := stopRequest{pid: pid, reply: make(chan reply, 1)}
+// two lives, not to wait for the next one any longer. It returns when that one runs, or will not. why is
+// what the history says of it, "" for a request.
+func (x *actor) restart(ctx context.Context, pid int, why string) reply {
+	request := stopRequest{pid: pid, why: cmp.Or(why, onRequest), reply: make(chan reply, 1)}
 	select {
 	case x.restarts <- request:
 	case <-x.ended:

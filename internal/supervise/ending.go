@@ -86,7 +86,7 @@ func (x *actor) bury(ctx context.Context, ended *life) bool {
 	said := x.lastWords(p.Identity().RunID, exit)
 	ended.exit, ended.words = exit, said.Reason
 	x.mu.Lock()
-	if ended.ended != "" && ended.ended != onRequest {
+	if ended.ended != "" && len(x.owed) == 0 { // and nobody asked for it
 		x.seen.vigil.fruitless++
 	}
 	beat := x.seen.vigil.beat

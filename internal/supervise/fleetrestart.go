@@ -14,6 +14,11 @@ import (
 // Whom a PID means is as for Stop. An agent that cannot be asked is not waited for: its collector runs
 // on as it does.
 func (f *Fleet) Restart(ctx context.Context, ref collector.Ref) (collector.Record, error) {
+	return f.restart(ctx, ref, "")
+}
+
+// restart is Restart for a reason that the history tells; "" is a request.
+func (f *Fleet) restart(ctx context.Context, ref collector.Ref, why string) (collector.Record, error) {
 	row, err := f.find(ctx, ref)
 	if err != nil {
 		return row, err
@@ -30,7 +35,7 @@ func (f *Fleet) Restart(ctx context.Context, ref collector.Ref) (collector.Recor
 	case row.Instance == "":
 		return row, restartFailed(problem.Unavailable, nil, "no agent has taken it yet; it starts as soon as one does")
 	}
-	said, err := f.command(ctx, row.Instance, command{Op: opRestart, ID: row.ID, PID: ref.PID})
+	said, err := f.command(ctx, row.Instance, command{Op: opRestart, ID: row.ID, PID: ref.PID, Why: why})
 	switch {
 	case errors.Is(err, bus.ErrNoAgent):
 		return row, restartFailed(problem.Unavailable, err, "its agent "+row.Instance+" is away")

@@ -65,6 +65,7 @@ const notReached = "its agent did not come to it in time; ask again"
 
 type stopRequest struct {
 	pid   int
+	why   string // of a restart
 	reply chan reply
 }
 
@@ -260,7 +261,7 @@ func (x *actor) attend(ctx context.Context, pause time.Duration) (why string, er
 		case request := <-x.restarts:
 			if x.accept(request) {
 				stopTimer()
-				return onRequest, nil
+				return request.why, nil
 			}
 		case <-x.ctx.Done():
 			err = context.Cause(x.ctx)

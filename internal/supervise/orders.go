@@ -145,7 +145,7 @@ func (a *Agent) obey(ctx context.Context, payload []byte) []byte {
 	case opStop:
 		return encode(a.tell(ctx, c, (*actor).stop))
 	case opRestart:
-		return encode(a.tell(ctx, c, (*actor).restart))
+		return encode(a.tell(ctx, c, func(x *actor, ctx context.Context, pid int) reply { return x.restart(ctx, pid, c.Why) }))
 	}
 	return encode(reply{Outcome: outcomeFailed, Failed: fmt.Sprintf("the agent knows no command %.40q", c.Op)})
 }

@@ -84,6 +84,7 @@ type command struct {
 	Op  string `json:"op"`
 	ID  int64  `json:"id,omitempty"`
 	PID int    `json:"pid,omitempty"` // 0: whatever its PID is now
+	Why string `json:"why,omitempty"` // of a restart; "": somebody asked for it
 }
 
 // outcome is how a stop or a restart went.

@@ -41,7 +41,7 @@ func (c *confirmation) audit() *candle.Audit {
 
 // wrote takes what the store said to an audit.
 func (c *confirmation) wrote(written store.Written) {
-	if written.Unconfirmed > 0 {
+	if len(written.Unconfirmed) > 0 {
 		c.alone = true
 		return
 	}

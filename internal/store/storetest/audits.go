@@ -52,8 +52,8 @@ var auditTests = []test{
 		// Several of a batch build on each other, in their order.
 		write(t, s, store.Written{Confirmed: 2}, auditOf(series, m(20), m(29), 10), auditOf(series, m(29)+1, m(39), 10))
 		confirmed(t, s, series, &candle.Range{From: m(20), To: m(39)})
-		write(t, s, store.Written{Unconfirmed: 1}, auditOf(series, m(39)+2, m(49), 10))
-		write(t, s, store.Written{Unconfirmed: 1}, auditOf(series, m(0), m(20)-2, 20))
+		write(t, s, store.Written{Unconfirmed: []candle.Series{series}}, auditOf(series, m(39)+2, m(49), 10))
+		write(t, s, store.Written{Unconfirmed: []candle.Series{series}}, auditOf(series, m(0), m(20)-2, 20))
 		confirmed(t, s, series, &candle.Range{From: m(20), To: m(39)})
 		write(t, s, store.Written{Confirmed: 1}, auditOf(series, m(30), m(49), 20))
 		write(t, s, store.Written{Confirmed: 1}, auditOf(series, m(10), m(20)-1, 10))
@@ -64,9 +64,9 @@ var auditTests = []test{
 	}},
 	{name: "AnAuditWhoseCandlesAreNotAllStoredConfirmsNothing", run: func(t *testing.T, s store.Store) {
 		series := eth(candle.Minute1)
-		write(t, s, store.Written{New: 9, Unconfirmed: 1}, append(bars(series, base, 9), auditOf(series, base, base+9*minute, 10))...)
+		write(t, s, store.Written{New: 9, Unconfirmed: []candle.Series{series}}, append(bars(series, base, 9), auditOf(series, base, base+9*minute, 10))...)
 		confirmed(t, s, series, nil)
-		write(t, s, store.Written{Unconfirmed: 1}, auditOf(eth(candle.Hour1), base, base, 1)) // of a series that is not known
+		write(t, s, store.Written{Unconfirmed: []candle.Series{eth(candle.Hour1)}}, auditOf(eth(candle.Hour1), base, base, 1)) // of a series that is not known
 	}},
 	{name: "CandlesThatVanishedAtTheSourceAreCountedAndStay", run: func(t *testing.T, s store.Store) {
 		series := eth(candle.Minute1)
