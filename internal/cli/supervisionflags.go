@@ -36,7 +36,7 @@ func (f *supervisionFlags) register(flags *pflag.FlagSet) {
 	fromEnv(flags, "orphans", "VELADOR_ORPHANS")
 	flags.DurationVar(&f.orphanAfter, "orphan-after", f.orphanAfter, "how long a collector works on without a server before it ends itself, 0 for ever")
 	fromEnv(flags, "orphan-after", "VELADOR_ORPHAN_AFTER")
-	flags.DurationVar(&f.grace, "grace", f.grace, "how long a collector may take to bring home what it holds before it is killed")
+	flags.DurationVar(&f.grace, "grace", f.grace, "how long a collector may take to bring home what it holds before it is killed, at most a minute")
 	fromEnv(flags, "grace", "VELADOR_GRACE")
 	flags.IntVar(&f.maxCollectors, "max-collectors", 0, "how many collectors may run at once, 0 for as many as the limit of open files allows")
 	fromEnv(flags, "max-collectors", "VELADOR_MAX_COLLECTORS")
@@ -50,6 +50,8 @@ func (f *supervisionFlags) register(flags *pflag.FlagSet) {
 const (
 	minLogSize     = 64 << 10 // bytes: a log that is set aside every few lines serves nobody
 	minOrphanAfter = 10 * time.Second
+	// maxGrace lets the answer to a stop come before the server gives up its request.
+	maxGrace = time.Minute
 )
 
 func (f *supervisionFlags) check() error {
@@ -60,6 +62,8 @@ func (f *supervisionFlags) check() error {
 		return usagef("--orphan-after=%s is too short: the server gives a sign of life every few seconds; use at least %s, or 0 for ever", f.orphanAfter, minOrphanAfter)
 	case f.grace <= 0:
 		return usagef("--grace=%s leaves no time to bring anything home: use a duration such as 10s", f.grace)
+	case f.grace > maxGrace:
+		return usagef("--grace=%s is too long: whoever asks for a stop waits for its end; use at most %s", f.grace, maxGrace)
 	case f.maxCollectors < 0:
 		return usagef("--max-collectors=%d is no number of collectors", f.maxCollectors)
 	case f.logSize < minLogSize:

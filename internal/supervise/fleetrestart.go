@@ -27,7 +27,7 @@ func (f *Fleet) restart(ctx context.Context, ref collector.Ref, why string) (col
 		ref.PID = 0
 	}
 	// From here on the caller's patience does not count: what was ended is started.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), f.cfg.StopPatience+stopSlack)
 	defer cancel()
 	switch {
 	case !row.Wanted:

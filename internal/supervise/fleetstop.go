@@ -18,8 +18,8 @@ import (
 )
 
 const (
-	stopTimeout  = 45 * time.Second
 	stopPatience = 20 * time.Second       // for an agent that reads the wish from the database: its grace, and some seconds
+	stopSlack    = 25 * time.Second       // what else a stop or a restart may take: asking, writing down, starting
 	stopLook     = 100 * time.Millisecond // between two looks whether it has
 )
 
@@ -42,7 +42,7 @@ func (f *Fleet) Stop(ctx context.Context, ref collector.Ref) (collector.Record, 
 // stop ends the collector of a row; with a PID only if that is its process.
 func (f *Fleet) stop(ctx context.Context, row collector.Record, pid int) (collector.Record, error) {
 	// From here on the caller's patience does not count.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), f.cfg.StopPatience+stopSlack)
 	defer cancel()
 	if row.Instance == "" && f.cfg.Local != nil && f.cfg.Local.actor(row.ID) != nil {
 		row.Instance = f.instance() // it is about to write that down
