@@ -14,8 +14,8 @@
 //
 // Messages of one Publisher are sent in the order in which they were handed over, and many are under way at
 // once: where the stream was full and room came meanwhile, one that was refused arrives behind later ones.
-// Of one candle no older form arrives behind a newer one, and an audit arrives behind all that was handed
-// over before it. A batch is acknowledged as a whole before the next one is fetched. After a crash a message
+// Of one candle no older form arrives behind a newer one, and a gap or an audit arrives behind all that was
+// handed over before it. A batch is acknowledged as a whole before the next one is fetched. After a crash a message
 // may be delivered twice, never out of turn with another one of the same candle.
 package bus
 

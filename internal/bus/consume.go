@@ -26,8 +26,10 @@ type Consumer struct {
 	pull jetstream.Consumer
 	// reconnects is how often the connection had been lost and found when the consumer was taken up.
 	reconnects uint64
-	// doubt tells that the server may not have taken what was acknowledged.
+	// doubt tells that the server may not have taken what was acknowledged, or that what it delivered has
+	// not come here.
 	doubt bool
+	next  uint64 // the number of the next delivery, which the server counts
 }
 
 // Delivery is a candle, a gap or an audit (Gap or Audit is not nil then) out of the stream, or, with Err,
@@ -82,7 +84,7 @@ func (c *Consumer) create(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("take up the consumer %s: %w", writerName, err)
 		}
-		c.reconnects, c.doubt = reconnects, false
+		c.reconnects, c.doubt, c.next = reconnects, false, c.pull.CachedInfo().Delivered.Consumer+1
 		return nil
 	})
 }
@@ -164,7 +166,9 @@ func (c *Consumer) fetch(ctx context.Context, limit int) ([]Delivery, error) {
 	return batch, err
 }
 
-// take reads the messages of a fetch until it ends.
+// take reads the messages of a fetch until it ends. A fetch may end, by its own clock, while more of what it
+// asked for is on its way: that is delivered to nobody, and would come again behind what is newer. It shows
+// as a number that is left out; what comes behind it is left to a consumer made anew.
 func (c *Consumer) take(messages jetstream.MessageBatch, err error) ([]Delivery, error) {
 	if err != nil {
 		return nil, err
@@ -176,6 +180,10 @@ func (c *Consumer) take(messages jetstream.MessageBatch, err error) ([]Delivery,
 		if err != nil { // not from this stream: nothing to acknowledge either
 			continue
 		}
+		if c.doubt = c.doubt || meta.Sequence.Consumer != c.next; c.doubt {
+			continue
+		}
+		c.next++
 		d.Sequence, d.Attempt, d.Pending = meta.Sequence.Stream, meta.NumDelivered, meta.NumPending
 		d.Arrived = meta.Timestamp
 		var c content

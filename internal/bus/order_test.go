@@ -87,3 +87,40 @@ func TestWhatWasOnItsWayWhenTheConnectionBrokeComesBeforeWhatIsNewer(t *testing.
 		t.Errorf("came %+v", came)
 	}
 }
+
+// A fetch that ends by its own clock, while the server's answer is on its way, loses what was delivered to it.
+func TestWhatWasDeliveredToAFetchThatHadEndedComesBeforeWhatIsNewer(t *testing.T) {
+	t.Parallel()
+	ctx := testContext(t)
+	_, c := newTestBus(t)
+	p := newTestPublisher(t, c, PublisherConfig{})
+	consumer := newTestConsumer(t, c)
+	if err := errors.Join(p.Candle(ctx, testSeries, testCandle(1)), p.Flush(ctx)); err != nil {
+		t.Fatal(err)
+	}
+	// To the server this is a fetch of the writer whose answer nobody reads.
+	same, err := c.js.Consumer(ctx, streamCandles, writerName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lost, err := same.FetchNoWait(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for msg := range lost.Messages() {
+		t.Logf("%s is delivered to nobody", msg.Subject())
+	}
+	corrected := testCandle(1)
+	corrected.Close = candle.MustDecimal("2000.60")
+	if err := errors.Join(p.Candle(ctx, testSeries, corrected), p.Flush(ctx)); err != nil {
+		t.Fatal(err)
+	}
+	batch, err := consumer.Fetch(ctx, 10)
+	if err != nil || len(batch) != 2 || batch[0].Candle != testCandle(1) || batch[1].Candle != corrected {
+		t.Errorf("came %+v, %v", batch, err)
+	}
+	if err := consumer.Commit(ctx, batch); err != nil {
+		t.Fatal(err)
+	}
+	awaitBacklog(t, c, 0)
+}

@@ -116,7 +116,8 @@ func (p *Publisher) Candle(ctx context.Context, series candle.Series, c candle.C
 	})
 }
 
-// Gap hands a gap over, as Candle does with a candle.
+// Gap hands a gap over, as Candle does with a candle. Like an audit it is not sent before all that was handed
+// over earlier is acknowledged: a gap that is told to be repaired has its candles in the stream.
 func (p *Publisher) Gap(ctx context.Context, g candle.Gap) error {
 	err := checkSeries(g.Series)
 	if err == nil {
@@ -125,7 +126,7 @@ func (p *Publisher) Gap(ctx context.Context, g candle.Gap) error {
 	if err != nil {
 		return refused(err)
 	}
-	return p.enqueue(ctx, outgoing{subject: subjectOf(familyGap, g.Series), key: g.Range.From}, func(dst []byte) ([]byte, error) {
+	return p.enqueue(ctx, outgoing{subject: subjectOf(familyGap, g.Series), key: g.Range.From, last: true}, func(dst []byte) ([]byte, error) {
 		return appendGap(dst, g)
 	})
 }

@@ -406,6 +406,40 @@ func TestAnAuditWaitsForACandleThatIsNotAcknowledgedAndHoldsUpNobody(t *testing.
 	}
 }
 
+func TestARepairedGapComesBehindItsCandlesAndGapsInTheirOrder(t *testing.T) {
+	t.Parallel()
+	ctx := testContext(t)
+	s := startTestServer(t, t.TempDir())
+	c := connectTest(t, ClientConfig{File: s.File()})
+	p := newTestPublisher(t, c, PublisherConfig{AckWait: time.Hour})
+	gap := candle.Gap{Series: testSeries, Range: candle.Range{From: testCandle(1).OpenTime, To: testCandle(1).OpenTime}, State: candle.GapOpen}
+	states := []candle.GapState{candle.GapOpen, candle.GapRepaired, candle.GapOpen}
+	// Without a stream all of it is refused.
+	var err error
+	for i, state := range states {
+		gap.State = state
+		err = errors.Join(err, p.Candle(ctx, testSeries, testCandle(i)), p.Gap(ctx, gap))
+	}
+	if err := errors.Join(err, c.Provision(ctx), p.Flush(ctx)); err != nil {
+		t.Fatal(err)
+	}
+	batch, err := newTestConsumer(t, c).Fetch(ctx, 10)
+	if err != nil || len(batch) != 2*len(states) {
+		t.Fatalf("%d messages, %v", len(batch), err)
+	}
+	candles, gaps := 0, 0
+	for _, d := range batch {
+		if d.Gap == nil {
+			candles++
+			continue
+		}
+		if d.Gap.State != states[gaps] || candles <= gaps {
+			t.Errorf("gap %d is %s, behind %d candles", gaps, d.Gap.State, candles)
+		}
+		gaps++
+	}
+}
+
 func TestAClosedPublisherSaysWhatItGaveUp(t *testing.T) {
 	t.Parallel()
 	ctx := testContext(t)

@@ -143,7 +143,7 @@ func (p *Publisher) dropSuperseded() {
 			known.newest = m.payload
 		case known.taken:
 			m.acked = true
-		case !m.acked && !m.last: // an audit holds for what lies before it, so none takes another's place
+		case !m.acked && !m.last: // those come in their turn, whatever happens
 			m.payload = append(m.payload[:0], known.newest...)
 		}
 		known.taken = known.taken || m.acked

@@ -26,6 +26,7 @@ const (
 	diskFull             = "53100"
 	tooManyConnections   = "53300"
 	queryCanceled        = "57014"
+	lockNotAvailable     = "55P03"
 )
 
 // failure makes of a driver's error what the contract asks for. A cancelled context stays what it
@@ -79,6 +80,8 @@ func adviceFor(answer *pgconn.PgError) string {
 		return "The user in DATABASE_URL may not do this in the database: grant the rights, or use the tables' owner."
 	case undefinedTable, undefinedColumn:
 		return "The database lacks velador's tables, or has them from another version: run \"velador db migrate\"."
+	case lockNotAvailable, serializationFailure, deadlockDetected:
+		return "Somebody else holds what velador wants to write in the database, or is in its way again and again: see pg_locks and pg_stat_activity for who it is."
 	case queryCanceled:
 		return "The database gave the query up: raise its statement_timeout, or see why it is slow."
 	}

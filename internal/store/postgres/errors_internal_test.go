@@ -16,7 +16,7 @@ func TestStatesOfADatabaseInTroubleAreUnavailable(t *testing.T) {
 	s := &Store{secret: secret{"hunter2"}}
 	for state, word := range map[string]string{
 		"53100": "disk", "53200": "memory", "53300": "connections", "25006": "writes", "57P01": "starting", "57P03": "starting",
-		"08006": "connection", "58030": "log", "28P01": "password", "28000": "password", "3D000": "does not exist", "42501": "may not", "42P01": "velador db migrate", "57014": "statement_timeout",
+		"08006": "connection", "58030": "log", "28P01": "password", "28000": "password", "3D000": "does not exist", "42501": "may not", "42P01": "velador db migrate", "57014": "statement_timeout", "55P03": "pg_locks", "40001": "pg_locks", "40P01": "pg_locks",
 	} {
 		err := s.failure(t.Context(), "test", &pgconn.PgError{Code: state, Message: "no, hunter2"})
 		var p *problem.Error
