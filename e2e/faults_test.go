@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"velador/internal/candle"
+	"velador/internal/store/postgres/pgtest"
 )
 
 func TestAnExchangeThatCannotBeReachedIsNamed(t *testing.T) {
@@ -103,20 +105,77 @@ func TestAKilledServerFindsItsCollectorsAgain(t *testing.T) {
 	})
 }
 
-// TestAnExternalBusServesAsTheEmbeddedOne runs the server on a NATS of its own.
-func TestAnExternalBusServesAsTheEmbeddedOne(t *testing.T) {
-	t.Parallel()
+// externalBus starts a NATS that no velador runs, and gives its address.
+func externalBus(t *testing.T) string {
+	t.Helper()
 	nats, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true, Username: "velador", Password: "not a secret"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	go nats.Start()
-	defer func() { nats.Shutdown(); nats.WaitForShutdown() }()
+	t.Cleanup(func() { nats.Shutdown(); nats.WaitForShutdown() })
 	if !nats.ReadyForConnections(10 * time.Second) {
 		t.Fatal("the bus does not start")
 	}
+	return strings.Replace(nats.ClientURL(), "nats://", "nats://velador:not%20a%20secret@", 1)
+}
+
+// TestTwoServersOnOneBusWriteInTurns has two installations share a NATS and a PostgreSQL: one of them writes
+// what the collectors of both bring, and the other one does when that one is killed.
+func TestTwoServersOnOneBusWriteInTurns(t *testing.T) {
+	t.Parallel()
+	first := newSite(t, []string{"DATABASE_URL=" + pgtest.Database(t), "VELADOR_NATS_URL=" + externalBus(t)})
+	second := newSiteOn(t, first.exchange, first.env[:len(first.env)-1])
+	one, two := first.serve(nil), second.serve(nil)
+	start(t, one, `{"timeframe":"1m","symbol":"ETHUSDT","since":"48h"}`)
+	start(t, two, `{"timeframe":"1m","symbol":"BTCUSDT","since":"48h"}`)
+	first.whole(one, "ETHUSDT", 47*60)
+	first.whole(two, "BTCUSDT", 47*60)
+	if wrote, waited := figure(t, one, "velador_writer_batches_total"), figure(t, two, "velador_writer_batches_total"); wrote == 0 || waited != 0 {
+		t.Errorf("the first server wrote %v batches, the second one %v", wrote, waited)
+	}
+	first.kill(one)
+	present, _, _ := collected(t, two, "ETHUSDT")
+	eventually(t, "the second server writes when the first one's lease has run out", 60*time.Second, func() bool {
+		now, _, _ := collected(t, two, "ETHUSDT")
+		return now > present+10
+	})
+	again := first.serve(nil)
+	first.whole(again, "ETHUSDT", int(present)+10)
+	first.whole(again, "BTCUSDT", int(present)+10)
+	if n := figure(t, again, "velador_writer_batches_total"); n != 0 {
+		t.Errorf("the first server, started again, took the turn from the one that writes: %v batches", n)
+	}
+	for _, server := range []*program{again, two} {
+		if n := figure(t, server, "velador_writer_unconfirmed_total"); n != 0 {
+			t.Errorf("%v audits did not fit what is stored", n)
+		}
+		server.stop()
+	}
+}
+
+// figure reads one of a server's figures that has no labels.
+func figure(t *testing.T, server *program, name string) float64 {
+	t.Helper()
+	_, _, text := call(t, "GET", server.url+"/metrics", "")
+	for line := range strings.Lines(string(text)) {
+		if value, ok := strings.CutPrefix(line, name+" "); ok {
+			n, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			return n
+		}
+	}
+	t.Fatalf("/metrics has no %s", name)
+	return 0
+}
+
+// TestAnExternalBusServesAsTheEmbeddedOne runs the server on a NATS of its own.
+func TestAnExternalBusServesAsTheEmbeddedOne(t *testing.T) {
+	t.Parallel()
 	_, exchange := simulator(t, "--speed", "120")
-	s := serve(t, append(exchange, "VELADOR_NATS_URL="+strings.Replace(nats.ClientURL(), "nats://", "nats://velador:not%20a%20secret@", 1)))
+	s := serve(t, append(exchange, "VELADOR_NATS_URL="+externalBus(t)))
 	start(t, s, `{"timeframe":"1m","symbol":"ETHUSDT","since":"1h"}`)
 	eventually(t, "candles are stored", 30*time.Second, func() bool {
 		_, _, text := call(t, "GET", s.url+"/api/candles?symbol=ETHUSDT&timeframe=1m", "")

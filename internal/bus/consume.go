@@ -308,6 +308,19 @@ func (c *Conn) Waiting(ctx context.Context) (w Waiting, err error) {
 	return w, err
 }
 
+// StreamName names the stream of candles among those of all buses: the same for all who share it.
+func (c *Conn) StreamName(ctx context.Context) (name string, err error) {
+	err = c.insist(ctx, func(ctx context.Context) error {
+		stream, err := c.js.Stream(ctx, streamCandles)
+		if err != nil {
+			return fmt.Errorf("look at the stream %s: %w", streamCandles, err)
+		}
+		name = streamCandles + " of " + stream.CachedInfo().Created.UTC().Format(time.RFC3339Nano)
+		return nil
+	})
+	return name, err
+}
+
 // candlesState asks for the state of the stream CANDLES.
 func (c *Conn) candlesState(ctx context.Context) (state jetstream.StreamState, err error) {
 	err = c.insist(ctx, func(ctx context.Context) error {

@@ -117,6 +117,7 @@ type service struct {
 	// What others may look at once started has been closed.
 	store  store.Store
 	writer *ingest.Writer
+	turn   *ingest.Turn // with other servers on the same bus; nil where the bus is this server's own
 
 	once  sync.Once
 	ready chan struct{}
@@ -161,6 +162,9 @@ func (s *service) run(ctx context.Context, ln net.Listener) (err error) {
 	}
 	defer conn.Close()
 	if err := conn.Provision(opening); err != nil {
+		return err
+	}
+	if err := s.writersTurn(opening, dir, conn); err != nil {
 		return err
 	}
 	return s.serve(ctx, ln, dir, conn)
@@ -229,16 +233,47 @@ func (s *service) serve(ctx context.Context, ln net.Listener, dir *dataDir, conn
 // written then waits in the bus's file for the next start.
 const drainTimeout = 5 * time.Second
 
+// writersTurn makes the turn to write, on a bus that other servers may share.
+func (s *service) writersTurn(ctx context.Context, dir *dataDir, conn *bus.Conn) error {
+	if s.nats.url == "" {
+		return nil // one server only runs on its data directory, and its bus is there
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return err
+	}
+	holder, err := dir.instance(host)
+	if err != nil {
+		return err
+	}
+	stream, err := conn.StreamName(ctx)
+	if err != nil {
+		return err
+	}
+	s.turn = &ingest.Turn{Leases: s.store, Name: "writer from " + stream, Holder: holder, Logger: s.logger}
+	return nil
+}
+
 // runWriter writes until ctx ends, and then until the stream is empty.
 func (s *service) runWriter(ctx context.Context) error {
 	writing, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	ended := make(chan error, 1)
-	go func() { ended <- s.writer.Run(writing) }()
+	go func() {
+		if s.turn == nil {
+			ended <- s.writer.Run(writing)
+		} else {
+			ended <- s.turn.Run(writing, s.writer.Run)
+		}
+	}()
 	select {
 	case err := <-ended:
 		return err
 	case <-ctx.Done():
+	}
+	if s.turn != nil && !s.turn.Held() { // another server empties the stream
+		stop()
+		return <-ended
 	}
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
 	defer cancel()

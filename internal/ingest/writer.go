@@ -40,7 +40,8 @@ type Sink interface {
 	Write(ctx context.Context, entries []store.Entry) (store.Written, error)
 }
 
-// Writer moves candles, gaps and audits from the bus to a sink. Set the exported fields, then Run it, once.
+// Writer moves candles, gaps and audits from the bus to a sink. Set the exported fields, then Run it; once
+// Run has returned it may be called again.
 type Writer struct {
 	Bus    *bus.Conn
 	Sink   Sink
