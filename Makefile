@@ -26,9 +26,7 @@ generate: ## client/requests.go and docs/API.md, from what the server says of it
 	go run ./cmd/apigen
 
 fuzz: ## every fuzz target for FUZZTIME (default 20s) each
-	@go list ./... | while read -r pkg; do \
-	  go test -list '^Fuzz' "$$pkg" | grep '^Fuzz' | while read -r target; do \
-	    go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(or $(FUZZTIME),20s) -fuzzminimizetime 200x "$$pkg" || exit 1; done || exit 1; done
+	.ci/fuzz $(or $(FUZZTIME),20s)
 
 bench: ## the benchmarks of docs/BENCHMARKS.md
 	go test -run '^$$' -bench . -benchmem -timeout 30m ./bench/... ./internal/exchange/binance ./internal/supervise ./internal/proc
