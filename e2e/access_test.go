@@ -34,7 +34,7 @@ func TestServerBeyondLoopbackWantsATokenAndSpeaksTLS(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := newSite(t, nil)
-	server := s.serve([]string{"VELADOR_TOKEN_FILE=" + tokens, "VELADOR_TLS_CERT=" + cert, "VELADOR_TLS_KEY=" + key}, "--host", "0.0.0.0")
+	server := s.serve([]string{"VELADOR_TOKEN_FILE=" + tokens, "VELADOR_TLS_CERT=" + cert, "VELADOR_TLS_KEY=" + key, "VELADOR_LOG_LEVEL=error"}, "--host", "0.0.0.0")
 	_, port, err := net.SplitHostPort(strings.TrimPrefix(server.url, "https://"))
 	if err != nil {
 		t.Fatalf("it listens on %s: %v", server.url, err)

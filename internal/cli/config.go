@@ -120,6 +120,14 @@ func (f *logFlags) logger(w io.Writer) (*slog.Logger, error) {
 	if err := level.UnmarshalText([]byte(f.level)); err != nil {
 		return nil, usagef("log level %q is unknown: use debug, info, warn or error", f.level)
 	}
+	return f.from(level, w)
+}
+
+// audit writes in the same format whatever the level is.
+func (f *logFlags) audit(w io.Writer) (*slog.Logger, error) { return f.from(slog.LevelInfo, w) }
+
+// from makes a logger of what is of a level at least.
+func (f *logFlags) from(level slog.Level, w io.Writer) (*slog.Logger, error) {
 	options := &slog.HandlerOptions{Level: level}
 	switch f.format {
 	case "text":

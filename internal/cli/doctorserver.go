@@ -43,10 +43,10 @@ func (d *doctor) lookAtSettings(context.Context) (found []finding) {
 		found = append(found, poor(what, "use https:// in VELADOR_SERVER", "commands send the token to %s in clear text", u.Host))
 	}
 	envFile := d.cmd.Flags().Lookup("env-file").Value.String()
-	if info, err := os.Stat(envFile); err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o044 != 0 {
+	if info, err := os.Stat(envFile); err == nil && info.Mode().IsRegular() && info.Mode().Perm()&forOthers != 0 {
 		for _, variable := range []string{"VELADOR_TOKEN", "VELADOR_READ_TOKEN", "DATABASE_URL", "DIRECT_DATABASE_URL", "VELADOR_NATS_URL"} {
 			if d.program.env.file[variable] != "" {
-				found = append(found, poor(what, "chmod 600 "+envFile, "%s holds %s and can be read by others", envFile, variable))
+				found = append(found, poor(what, "chmod o= "+envFile, "%s holds %s and can be read by everybody", envFile, variable))
 				break
 			}
 		}
@@ -56,6 +56,10 @@ func (d *doctor) lookAtSettings(context.Context) (found []finding) {
 	}
 	return found
 }
+
+// forOthers are the rights on a file of those who neither own it nor are of its group, which may be there for
+// velador's user alone: docs/DEPLOY.md has it so.
+const forOthers = 0o007
 
 // listenFindings tell what of the settings of serve makes no sense.
 func listenFindings(f *listenFlags) (found []finding) {
@@ -78,8 +82,8 @@ func listenFindings(f *listenFlags) (found []finding) {
 	if f.port < 0 || f.port > 65535 {
 		found = append(found, broken(what, "use one from 1 to 65535", "PORT is %d", f.port))
 	}
-	if info, err := os.Stat(f.tokenFile); f.tokenFile != "" && err == nil && info.Mode().Perm()&0o044 != 0 {
-		found = append(found, poor(what, "chmod 600 "+f.tokenFile, "the file of tokens can be read by others"))
+	if info, err := os.Stat(f.tokenFile); f.tokenFile != "" && err == nil && info.Mode().Perm()&forOthers != 0 {
+		found = append(found, poor(what, "chmod o= "+f.tokenFile, "the file of tokens can be read by everybody"))
 	}
 	if f.cert != "" || f.key != "" {
 		found = append(found, certificateFinding(f.cert, f.key, time.Now()))

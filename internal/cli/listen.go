@@ -38,7 +38,7 @@ func (f *listenFlags) register(flags *pflag.FlagSet) {
 	fromEnv(flags, "read-token", "VELADOR_READ_TOKEN")
 	flags.StringVar(&f.tokenFile, "token-file", "", "file of tokens, one NAME TOKEN a line, and read behind it for one that may change nothing")
 	fromEnv(flags, "token-file", "VELADOR_TOKEN_FILE")
-	flags.StringSliceVar(&f.allowed, "allowed-host", nil, "name under which the server may be called, beside localhost, this machine's and addresses; * for any")
+	flags.StringSliceVar(&f.allowed, "allowed-host", nil, "name under which the server may be called, beside localhost, this machine's and addresses; * for any; beyond loopback any will do unless one is named")
 	fromEnv(flags, "allowed-host", "VELADOR_ALLOWED_HOSTS")
 	flags.StringVar(&f.cert, "tls-cert", "", "file with the certificate, in PEM, to speak HTTPS; it is read again when it changes")
 	fromEnv(flags, "tls-cert", "VELADOR_TLS_CERT")
@@ -81,8 +81,8 @@ func (f *listenFlags) keys(logger *slog.Logger) (*access.Keys, error) {
 	if err != nil {
 		return nil, usagef("the file of tokens %s: %w", f.tokenFile, err)
 	}
-	if info, err := file.Stat(); err == nil && info.Mode().Perm()&0o077 != 0 {
-		logger.Warn("the file of tokens can be read by others: chmod 600 keeps it yours", "file", f.tokenFile)
+	if info, err := file.Stat(); err == nil && info.Mode().Perm()&forOthers != 0 {
+		logger.Warn("the file of tokens can be read by everybody: chmod o= keeps it from them", "file", f.tokenFile)
 	}
 	return keys, nil
 }

@@ -66,6 +66,9 @@ At SIGTERM or Ctrl-C the collectors bring home what they hold and end; the next 
 			if err != nil {
 				return err
 			}
+			if s.audit, err = logs.audit(p.stderr); err != nil {
+				return err
+			}
 			if err := s.care.check(); err != nil {
 				return err
 			}
@@ -80,6 +83,9 @@ At SIGTERM or Ctrl-C the collectors bring home what they hold and end; the next 
 				return err
 			}
 			s.environ, s.logger, s.hosts = p.env.process, logger, listen.hosts()
+			if s.hosts == nil {
+				logger.Info("the server answers by any name: --allowed-host leaves only those that are meant")
+			}
 			s.childFlags = []string{"--log-level", logs.level, "--log-format", logs.format}
 			go func() {
 				select {
@@ -113,6 +119,7 @@ type service struct {
 	keys       *access.Keys
 	hosts      *access.Hosts
 	logger     *slog.Logger
+	audit      *slog.Logger // nil: logger
 
 	// What others may look at once started has been closed.
 	store  store.Store
@@ -193,7 +200,7 @@ func (s *service) serve(ctx context.Context, ln net.Listener, dir *dataDir, conn
 	}
 	web := server.New(server.Config{
 		Fleet: fleet, Candles: s.store, Logs: collectorLogs{fleet: fleet, agent: agent}, Exchanges: exchangeNames,
-		Logger: s.logger, Version: version(), Keys: s.keys, Hosts: s.hosts,
+		Logger: s.logger, Audit: s.audit, Version: version(), Keys: s.keys, Hosts: s.hosts,
 		Verifier: &verify.Verifier{Venue: venue, Candles: s.store},
 		Metrics:  metrics.Handler(metrics.Config{Fleet: fleet, Adoptions: agent, Version: version(), Parts: []metrics.Part{shown}, Logger: s.logger}),
 		System:   shown.system,
@@ -206,6 +213,7 @@ func (s *service) serve(ctx context.Context, ln net.Listener, dir *dataDir, conn
 				}
 				return nil
 			}},
+			{Name: "agent", Run: agent.Ping},
 		},
 	})
 	close(s.started())

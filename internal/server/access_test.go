@@ -261,6 +261,7 @@ func TestEveryChangeLeavesALineAndNoTokenDoes(t *testing.T) {
 	cookie := h.signIn(readToken)
 	_, secret, _ := strings.Cut(cookie[1], "=")
 	h.call("POST", "/api/collectors/restart", `{"id":1}`, cookie...)
+	h.call("POST", "/api/verify", `{"symbol":"ETHUSDT","timeframe":"1m","from":"192.0.2.1","who":"root"}`, "Authorization", "Bearer "+fullToken)
 	h.call("POST", "/logout", "", cookie...)
 	h.call("POST", "/logout?token="+fullToken, "")
 	h.get("/api/collectors?token="+fullToken, "Authorization", "Bearer "+fullToken)
@@ -286,13 +287,14 @@ func TestEveryChangeLeavesALineAndNoTokenDoes(t *testing.T) {
 		}
 	}
 	want := []string{
-		`{"method":"POST","path":"/api/collectors/start","status":200,"symbol":"ETHUSDT","timeframe":"1m","who":"ops"}`,
+		`{"asked":{"symbol":"ETHUSDT","timeframe":"1m"},"method":"POST","path":"/api/collectors/start","status":200,"who":"ops"}`,
 		`{"method":"POST","path":"/api/collectors/stop","status":403,"who":"grafana"}`,
 		`{"method":"POST","path":"/api/collectors/stop-all","status":401,"who":"unknown"}`,
 		`{"method":"POST","path":"/login","status":303,"who":"ops"}`,
 		`{"method":"POST","path":"/login","status":401,"who":"unknown"}`,
 		`{"method":"POST","path":"/login","status":303,"who":"grafana"}`,
 		`{"method":"POST","path":"/api/collectors/restart","status":403,"who":"grafana"}`,
+		`{"asked":{"from":"192.0.2.1","symbol":"ETHUSDT","timeframe":"1m"},"method":"POST","path":"/api/verify","status":404,"who":"ops"}`,
 		`{"method":"POST","path":"/logout","status":303,"who":"grafana"}`,
 		`{"method":"POST","path":"/logout","status":303,"who":"unknown"}`,
 	}

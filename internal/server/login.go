@@ -85,8 +85,14 @@ func (s *Server) logout(w http.ResponseWriter, r *http.Request) {
 // cookie makes a session's cookie: no script reads it, and no other site sends it.
 func (s *Server) cookie(r *http.Request, value string, age int) *http.Cookie {
 	return &http.Cookie{ //nolint:gosec // Secure where there is TLS: without it, on loopback, the browser would keep none
-		Name: sessionCookie, Value: value, Path: "/", MaxAge: age, HttpOnly: true, Secure: r.TLS != nil, SameSite: http.SameSiteStrictMode,
+		Name: sessionCookie, Value: value, Path: "/", MaxAge: age, HttpOnly: true, Secure: isSecure(r), SameSite: http.SameSiteStrictMode,
 	}
+}
+
+// isSecure tells whether the browser speaks TLS, with this server or with a proxy before it. Whoever makes
+// that header up only gets a cookie that is kept more strictly.
+func isSecure(r *http.Request) bool {
+	return r.TLS != nil || strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https")
 }
 
 func (s *Server) writeLogin(w http.ResponseWriter, r *http.Request, status int, next, failure string) {

@@ -81,6 +81,7 @@ type Config struct {
 	Ready     []Check          // all are asked by /readyz, at the same time
 	Exchanges []string         // the venues that are known; empty: any well-formed name is passed on
 	Logger    *slog.Logger     // nil: nothing is logged
+	Audit     *slog.Logger     // takes a line for every request that may change something; nil: Logger
 	Clock     func() time.Time // nil: time.Now; resolves "since":"24h" and counts uptimes
 	Keys      *access.Keys     // tokens of which every request but probes must carry one; none: everybody may do everything
 	Hosts     *access.Hosts    // the names under which the server may be called; nil: any
@@ -156,6 +157,9 @@ func New(cfg Config) *Server {
 func newServer(cfg Config, routes func(*Server) (*http.ServeMux, map[string]string)) *Server {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Audit == nil {
+		cfg.Audit = cfg.Logger
 	}
 	if cfg.Clock == nil {
 		cfg.Clock = time.Now

@@ -28,11 +28,16 @@ func TestTheCookieIsForOurPagesAloneAndForTLSWhereThereIsTLS(t *testing.T) {
 	h := build(t, withKeys(t))
 	secure := httptest.NewTLSServer(h.server.Handler())
 	t.Cleanup(secure.Close)
+	proxied := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Header.Set("X-Forwarded-Proto", "https") // as a proxy says that speaks TLS with the browser
+		h.server.Handler().ServeHTTP(w, r)
+	}))
+	t.Cleanup(proxied.Close)
 	for _, c := range []struct {
 		address string
 		client  *http.Client
 		secure  bool
-	}{{h.http.URL, h.http.Client(), false}, {secure.URL, secure.Client(), true}} {
+	}{{h.http.URL, h.http.Client(), false}, {secure.URL, secure.Client(), true}, {proxied.URL, proxied.Client(), true}} {
 		c.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 		answer, err := c.client.PostForm(c.address+"/login", url.Values{"token": {fullToken}})
 		if err != nil {

@@ -229,6 +229,20 @@ func (a *Agent) insist(ctx context.Context, failed string, do func(context.Conte
 	}
 }
 
+// Ping tells whether the agent looks after the collectors of its machine: it has found out which of them run,
+// and does not end.
+func (a *Agent) Ping(context.Context) error {
+	if a.ending.Err() != nil {
+		return errors.New("the agent has ended")
+	}
+	select {
+	case <-a.begun:
+		return nil
+	default:
+		return errors.New("the agent has not found out yet which collectors run on its machine")
+	}
+}
+
 // Adopted counts the processes that had outlived an agent and are looked after again, since this
 // one began.
 func (a *Agent) Adopted() uint64 { return a.adopted.Load() }
