@@ -263,7 +263,8 @@ func TestCollectorBringsHomeWhatTheMarketHas(t *testing.T) {
 				s.library.found["ETHUSDT"] = r
 				s.venue.page = 8
 			},
-			want: "08:10..08:29 09:00 10:30..10:49", ledger: "08:10..08:16 repaired 0, 09:00..09:00 repaired 0"},
+			want:   "08:10..08:29 09:00 10:30..10:49",
+			ledger: "08:17..08:23 repaired 0, 08:10..08:16 repaired 0, 08:24..08:29 repaired 0, 09:00..09:00 repaired 0"},
 		{name: "frames that lie about the time",
 			have: "09:00..10:50", start: "10:30:30", until: "10:40:30", stored: "10:29",
 			fault: func(s *session) {

@@ -160,7 +160,7 @@ var spliceTables = []struct{ name, timeframe, script string }{
 		10:05:30  asks 10:00..10:06:30 catch-up                     ->
 		10:05:30  answers 10:00 10:05 asof=10:06:30                 -> gap[10:01..10:04 open 1] 10:05
 		10:06:30  asks 10:00..10:05 history                         ->
-		10:06:30  answers 10:00 10:02 10:05                         -> 10:02 gap[10:01..10:01 open 1] gap[10:01..10:01 open 2] gap[10:03..10:04 open 2]
+		10:06:30  answers 10:00 10:02 10:05                         -> 10:02 gap[10:03..10:04 open 1] gap[10:01..10:01 open 1] gap[10:01..10:01 open 2] gap[10:03..10:04 open 2]
 		10:06:31  stream 10:04                                      -> 10:04 gap[10:03..10:03 open 2]
 		10:06:32  stream 10:04                                      ->
 		10:16:30  stream 10:06 10:07 10:08 10:09                    -> 10:06 10:07 10:08 10:09
@@ -272,9 +272,9 @@ var spliceTables = []struct{ name, timeframe, script string }{
 		12:00:30  asks 11:59..12:01:30 catch-up                                             ->
 		12:00:30  answers 11:59 forming=12:00                                               ->
 		12:00:30  asks 09:59..10:04 history                                                 ->
-		12:00:30  answers 09:59 10:00 10:01 full                                            -> 10:00 10:01 gap[10:00..10:01 repaired 0]
+		12:00:30  answers 09:59 10:00 10:01 full      -> 10:00 10:01 gap[10:02..10:03 open 0] gap[10:00..10:01 repaired 0]
 		12:00:30  asks 10:01..10:04 history                                                 ->
-		12:00:30  answers 10:01 10:02 10:03                                                 -> 10:02 10:03
+		12:00:30  answers 10:01 10:02 10:03                                                 -> 10:02 10:03 gap[10:02..10:03 repaired 0]
 		12:00:30  asks 10:59..11:01 history                                                 ->
 		12:00:30  answers 10:59 11:01                                                       -> gap[11:00..11:00 open 1]
 		12:00:40  asks nothing                                                              ->
