@@ -205,7 +205,10 @@ func (c *Collector) follow(ctx context.Context, symbols []string) {
 		if _, ok := c.bySymbol[symbol]; ok {
 			continue
 		}
-		s := &follower{splice: splice{series: candle.Series{Exchange: c.config.Spec.Exchange, Symbol: symbol, Timeframe: c.config.Spec.Timeframe}, sparse: sparse, auditing: c.auditor != nil}}
+		s := &follower{splice: splice{
+			series: candle.Series{Exchange: c.config.Spec.Exchange, Symbol: symbol, Timeframe: c.config.Spec.Timeframe},
+			begun:  c.clock.now, sparse: sparse, auditing: c.auditor != nil,
+		}}
 		c.bySymbol[symbol] = s
 		c.series = append(c.series, s)
 		fresh = append(fresh, symbol)

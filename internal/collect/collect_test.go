@@ -255,6 +255,10 @@ func TestCollectorBringsHomeWhatTheMarketHas(t *testing.T) {
 			have: "09:00..10:50", start: "10:30:30", until: "10:40:30", stored: "10:00",
 			fault: func(s *session) { s.library.fails, s.library.delay = 4, 10*time.Second },
 			want:  "10:01..10:39"},
+		{name: "candles that close before the store answers for the first time",
+			have: "09:00..10:50", start: "10:30:30", until: "10:40:30",
+			fault: func(s *session) { s.library = &books{fails: 4, delay: 30 * time.Second} },
+			want:  "10:30..10:39"},
 		{name: "stretches that the store misses",
 			have: "08:00..10:50", start: "10:30:30", until: "10:50:30", stored: "10:29",
 			fault: func(s *session) {

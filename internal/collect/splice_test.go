@@ -14,6 +14,7 @@ import (
 // The tables below are read from top to bottom: what time the exchange has, what happens to the
 // series, and after -> what it hands over.
 //
+//	begins                                           the series is followed from now on
 //	start stored=T | since=T | fresh, missing=A..B   the store has answered
 //	      confirmed=T ledger=A..B/state/proofs/T     what it knows beside
 //	      hour=T                                     the series is audited; its hours begin at this minute
@@ -57,6 +58,21 @@ var spliceTables = []struct{ name, timeframe, script string }{
 		10:00:30  start fresh                              ->
 		10:00:31  asks nothing                             ->
 		10:01:00  stream 10:00                             -> 10:00
+	`},
+	{"what closes before the store answers is fetched", "1m", `
+		10:00:30  begins                                   ->
+		10:03:10  start fresh                              ->
+		10:03:10  asks 10:00..10:04:10 catch-up            ->
+		10:03:10  answers 10:00 10:01 10:02 forming=10:03  -> 10:00 10:01 10:02
+		10:03:11  asks nothing                             ->
+	`},
+	{"what has closed in the stream before the store answers is handed over", "1m", `
+		10:00:30  begins                                   ->
+		10:02:05  stream 09:59 10:00 10:01                 ->
+		10:02:10  start fresh                              -> 10:00 10:01
+		10:02:10  asks 10:01..10:03:10 catch-up            ->
+		10:02:10  answers 10:01 forming=10:02              ->
+		10:02:11  asks nothing                             ->
 	`},
 	{"the first closing frame that is lost is fetched", "1m", `
 		10:00:30  start fresh                              ->
@@ -267,6 +283,19 @@ var spliceTables = []struct{ name, timeframe, script string }{
 		2026-11-25  answers 2026-11-19 forming=2026-11-24                                   ->
 		2026-12-01  stream 2026-11-24                                                       -> 2026-11-24
 	`},
+	{"a week that ends before the store answers is fetched", "1w", `
+		2026-11-23T23:59  begins                                                            ->
+		2026-11-24T00:01  start fresh                                                       ->
+		2026-11-24T00:01  asks 2026-11-16T23:59..2026-12-01T00:01 catch-up                  ->
+		2026-11-24T00:01  answers 2026-11-17 forming=2026-11-24                             -> 2026-11-17
+		2026-12-01        stream 2026-11-24                                                 -> 2026-11-24
+	`},
+	{"a week that ended before the beginning is not, nor one that begins after a halt missed", "1w", `
+		2026-11-26  begins                                                                  ->
+		2026-12-09  start fresh                                                             ->
+		2026-12-09  asks 2026-11-19..2026-12-16 catch-up                                    ->
+		2026-12-09  answers 2026-11-19 2026-12-01 forming=2026-12-08                        -> 2026-12-01
+	`},
 	{"what the store misses is fetched after the live edge is reached", "1m", `
 		12:00:30  start stored=11:59 missing=10:00..10:03 missing=11:00..11:00              ->
 		12:00:30  asks 11:59..12:01:30 catch-up                                             ->
@@ -411,6 +440,8 @@ func (p *play) happen(words []string) error {
 		p.start(r, one("since"), now)
 		p.audit.phase = one("hour") % 3_600_000
 		p.drain(p)
+	case "begins":
+		p.begun = now
 	case "behind":
 		p.behind = true
 	case "forming":
