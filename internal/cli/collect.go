@@ -37,6 +37,7 @@ type collecting struct {
 	nats        natsFlags
 	exchange    string
 	since       string
+	wanted      int64
 	busFile     string
 	agent       string
 	orphanAfter time.Duration
@@ -45,8 +46,10 @@ type collecting struct {
 	line        *budgetLine // to the budget that an agent's collectors share; nil without one
 }
 
-func (p *program) collectCommand() *cobra.Command {
-	var f collecting
+func (p *program) collectCommand() *cobra.Command { return p.collectCommandOf(new(collecting)) }
+
+// collectCommandOf gives the command that reads those flags.
+func (p *program) collectCommandOf(f *collecting) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "collect SELECTOR TIMEFRAME",
 		Short: "run one collector by hand and print its candles",
@@ -59,11 +62,11 @@ func (p *program) collectCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			runtime.MemProfileRate = 0 // nobody asks a collector for a heap profile
 			debug.SetGCPercent(collectorGC)
-			l, err := p.beginLife(&f)
+			l, err := p.beginLife(f)
 			if err != nil {
 				return err
 			}
-			return l.end(untilFull(cmd.Context(), func(ctx context.Context) error { return p.collect(ctx, &f, l, args) }))
+			return l.end(untilFull(cmd.Context(), func(ctx context.Context) error { return p.collect(ctx, f, l, args) }))
 		},
 	}
 	flags := cmd.Flags()
@@ -77,7 +80,8 @@ func (p *program) collectCommand() *cobra.Command {
 	flags.DurationVar(&f.orphanAfter, "orphan-after", 15*time.Minute, "with --agent: how long that agent may say nothing before the collector ends itself; 0 for ever")
 	flags.Int64Var(&f.logSize, "log-size", 4<<20, "bytes after which the log that the agent names is set aside")
 	flags.StringVar(&f.budgetDir, "budget-dir", "", "where that agent keeps what the exchanges allow its machine")
-	for _, name := range []string{"agent", "orphan-after", "log-size", "budget-dir"} {
+	flags.Int64Var(&f.wanted, "wanted", 0, "when that agent's collector was first wanted, in epoch milliseconds by its clock; 0: now")
+	for _, name := range []string{"agent", "orphan-after", "log-size", "budget-dir", "wanted"} {
 		flags.Lookup(name).Hidden = true // between an agent and its processes
 	}
 	return cmd
@@ -125,7 +129,11 @@ func (f *collecting) config(args []string, logger *slog.Logger) (collect.Config,
 	if err != nil {
 		return collect.Config{}, err
 	}
-	return collect.Config{Exchange: venue, Spec: spec, Logger: logger}, nil
+	config := collect.Config{Exchange: venue, Spec: spec, Logger: logger}
+	if f.wanted != 0 {
+		config.Wanted = time.UnixMilli(f.wanted)
+	}
+	return config, nil
 }
 
 // onBus collects and brings the candles to the bus, until ctx ends or nobody looks after the

@@ -57,6 +57,37 @@ func TestLastWordsSayWhyInASentenceAndWhenToTryAgain(t *testing.T) {
 	}
 }
 
+func TestEveryLifeOfACollectorHearsSinceWhenItIsWanted(t *testing.T) {
+	t.Parallel()
+	wanted := time.Date(2026, 11, 30, 10, 15, 0, 250e6, time.UTC)
+	command := new(service).command("velador", "here", "bus", "budgets")
+	for name, test := range map[string]struct {
+		since  candle.Millis
+		wanted time.Time
+		want   time.Time
+	}{
+		"nobody said since when":   {wanted: wanted, want: wanted},
+		"somebody did":             {since: 1_700_000_000_000},
+		"it is not known of a row": {},
+	} {
+		spec := collector.Spec{Exchange: "binance", Selector: "ETHUSDT", Timeframe: candle.Hour1, Since: test.since}
+		_, args, _ := command(collector.Record{Spec: spec}, test.wanted)
+		var f collecting
+		cmd := new(program).collectCommandOf(&f)
+		cmd.Flags().String("env-file", "", "of all commands")
+		if err := cmd.ParseFlags(args[1:]); err != nil {
+			t.Fatal(err)
+		}
+		config, err := f.config(cmd.Flags().Args(), slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if config.Spec != spec || !config.Wanted.Equal(test.want) {
+			t.Errorf("%s: it collects %+v, wanted at %s", name, config.Spec, config.Wanted)
+		}
+	}
+}
+
 func TestSilenceOfFifteenMinutesMakesAnOrphanAndAPulseBeginsItAnew(t *testing.T) {
 	t.Parallel()
 	const after = 15 * time.Minute

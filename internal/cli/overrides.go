@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"velador/internal/collector"
 	"velador/internal/supervise"
@@ -53,7 +54,7 @@ func readOverrides(env environment, logger *slog.Logger) (overrides, error) {
 func (o overrides) apply(cfg *supervise.AgentConfig) {
 	if len(o.collector) > 0 {
 		cfg.Silence = -1 // it sends no beats
-		cfg.Command = func(r collector.Record) (string, []string, []string) {
+		cfg.Command = func(r collector.Record, _ time.Time) (string, []string, []string) {
 			words := strings.NewReplacer("{symbol}", r.Spec.Selector, "{timeframe}", r.Spec.Timeframe.String(),
 				"{exchange}", r.Spec.Exchange, "{id}", strconv.FormatInt(r.ID, 10))
 			args := make([]string, 0, len(o.collector))

@@ -327,7 +327,7 @@ func (s *service) cleanUp(ctx context.Context, fleet *supervise.Fleet) error {
 var inherited = []string{"PATH", "HOME", "TZ", "TMPDIR", "LANG", "SSL_CERT_FILE", "SSL_CERT_DIR", "GODEBUG", "GOMAXPROCS", "GOMEMLIMIT", "GOTRACEBACK"}
 
 // command says how a collector's process is started.
-func (s *service) command(executable, instance, busFile, budgetDir string) func(collector.Record) (string, []string, []string) {
+func (s *service) command(executable, instance, busFile, budgetDir string) func(collector.Record, time.Time) (string, []string, []string) {
 	var env []string
 	for _, entry := range s.environ {
 		for _, name := range inherited {
@@ -345,7 +345,7 @@ func (s *service) command(executable, instance, busFile, budgetDir string) func(
 	if s.nats.url != "" {
 		env = append(env, "VELADOR_NATS_URL="+s.nats.url)
 	}
-	return func(r collector.Record) (string, []string, []string) {
+	return func(r collector.Record, wanted time.Time) (string, []string, []string) {
 		args := []string{
 			"collect", "--env-file", os.DevNull, "--exchange", r.Spec.Exchange,
 			"--agent", instance, "--orphan-after", s.care.orphanAfter.String(), "--log-size", strconv.FormatInt(int64(s.care.logSize), 10),
@@ -357,6 +357,8 @@ func (s *service) command(executable, instance, busFile, budgetDir string) func(
 		}
 		if r.Spec.Since != 0 {
 			args = append(args, "--since", fmt.Sprint(int64(r.Spec.Since)))
+		} else if !wanted.IsZero() {
+			args = append(args, "--wanted", fmt.Sprint(wanted.UnixMilli()))
 		}
 		return executable, append(args, "--", r.Spec.Selector, r.Spec.Timeframe.String()), env
 	}

@@ -85,7 +85,7 @@ func (s *splice) reopened(h *hole) *hole {
 			s.absent = nil
 		}
 		s.nextRecheck()
-		h.ledger, h.due = true, 0
+		h.due = 0
 		s.gaps = append(s.gaps, h)
 	}
 	return h
@@ -98,7 +98,7 @@ func (s *splice) remember(ledger []candle.Gap) {
 	tf := s.series.Timeframe
 	for _, g := range ledger {
 		if g.State == candle.GapAbsent {
-			s.keepAbsent(&hole{r: g.Range, before: tf.Prev(g.Range.From), after: tf.Next(g.Range.To), proofs: g.Proofs, ledger: true}, g.CheckedAt)
+			s.keepAbsent(&hole{r: g.Range, before: tf.Prev(g.Range.From), after: tf.Next(g.Range.To), proofs: g.Proofs}, g.CheckedAt)
 		}
 	}
 }

@@ -144,15 +144,25 @@ func (s *splice) confirm(rows []candle.Candle, now candle.Millis, out outlet) {
 // handAgain hands over candles that the series is past, and tells how many were taken. Those that
 // belong into a gap have been missing until now.
 func (s *splice) handAgain(rows []candle.Candle, now candle.Millis, out outlet) (kept int) {
-	for _, c := range rows {
-		h := s.holeOf(c.OpenTime)
-		switch {
-		case h == nil && !out.again(c), h != nil && !out.candle(c):
+	for len(rows) > 0 {
+		h := s.holeOf(rows[0].OpenTime)
+		if h == nil {
+			if out.again(rows[0]) {
+				kept++
+			}
+			rows = rows[1:]
 			continue
-		case h != nil:
-			s.divide(s.reopened(h), []candle.Candle{c}, now, out)
 		}
-		kept++
+		var found []candle.Candle // all of one gap at once: the ledger has a row for each part that is told
+		for ; len(rows) > 0 && s.holeOf(rows[0].OpenTime) == h; rows = rows[1:] {
+			if out.candle(rows[0]) {
+				found = append(found, rows[0])
+			}
+		}
+		if len(found) > 0 {
+			s.divide(s.reopened(h), found, now, out)
+		}
+		kept += len(found)
 	}
 	return kept
 }

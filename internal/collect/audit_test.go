@@ -112,7 +112,7 @@ var auditTables = []struct{ name, timeframe, script string }{
 	{"a row that belongs into an open gap repairs it", "15m", `
 		10:16     start stored=10:00 confirmed=09:00 missing=09:30..09:45 hour=00:05          ->
 		10:16     asks 09:00..10:31 catch-up                                                  ->
-		10:16     answers 09:00 09:15 09:30 09:45 forming=10:15 -> again[09:15] 09:30 gap[09:30..09:30 repaired 0] 09:45 audit[09:00:00.001..09:45 3]
+		10:16     answers 09:00 09:15 09:30 09:45 forming=10:15 -> again[09:15] 09:30 09:45 gap[09:30..09:45 repaired 0] audit[09:00:00.001..09:45 3]
 	`},
 	{"the stream has no more say in what is confirmed", "15m", `
 		10:46     start stored=10:30 confirmed=09:00 missing=09:30..09:30 hour=00:05          ->
@@ -197,7 +197,7 @@ var auditTables = []struct{ name, timeframe, script string }{
 		10:16     asks 10:00..10:31 catch-up                                                  ->
 		10:16     answers 10:00 forming=10:15                                                 ->
 		10:16     asks 2023-03-20T07:45..2023-03-20T08:30 reread                              ->
-		10:16     answers 2023-03-20T07:45 2023-03-20T08:00 2023-03-20T08:30 -> 2023-03-20T08:00 gap[2023-03-20T08:00..2023-03-20T08:00 repaired 3] gap[2023-03-20T08:15..2023-03-20T08:15 absent 4]
+		10:16     answers 2023-03-20T07:45 2023-03-20T08:00 2023-03-20T08:30 -> 2023-03-20T08:00 gap[2023-03-20T08:15..2023-03-20T08:15 open 3] gap[2023-03-20T08:00..2023-03-20T08:00 repaired 3] gap[2023-03-20T08:15..2023-03-20T08:15 absent 4]
 		10:17     asks nothing                                                                ->
 	`},
 }

@@ -196,16 +196,30 @@ func (c *Collector) watchCatalogue(ctx context.Context) {
 	})
 }
 
+// begun gives what time the exchange had when the series that are taken up now were first wanted. That is
+// reckoned by how long ago it is: its clock may be another one than ours. What a glob finds later is
+// wanted from then on.
+func (c *Collector) begun(ours time.Time) candle.Millis {
+	if len(c.series) > 0 || c.config.Wanted.IsZero() {
+		return c.clock.now
+	}
+	return max(1, c.clock.now.Add(-max(0, ours.Sub(c.config.Wanted)))) // 1: no exchange is older, and 0 is no time
+}
+
 // follow takes up the symbols that are not followed yet.
 func (c *Collector) follow(ctx context.Context, symbols []string) {
 	declared, ok := c.config.Exchange.(exchange.Sparse)
 	sparse := ok && declared.Sparse(c.config.Spec.Timeframe)
 	var fresh []string
+	begun := c.begun(time.Now())
 	for _, symbol := range symbols {
 		if _, ok := c.bySymbol[symbol]; ok {
 			continue
 		}
-		s := &follower{splice: splice{series: candle.Series{Exchange: c.config.Spec.Exchange, Symbol: symbol, Timeframe: c.config.Spec.Timeframe}, sparse: sparse, auditing: c.auditor != nil}}
+		s := &follower{splice: splice{
+			series: candle.Series{Exchange: c.config.Spec.Exchange, Symbol: symbol, Timeframe: c.config.Spec.Timeframe},
+			begun:  begun, sparse: sparse, auditing: c.auditor != nil,
+		}}
 		c.bySymbol[symbol] = s
 		c.series = append(c.series, s)
 		fresh = append(fresh, symbol)

@@ -63,6 +63,9 @@ type Config struct {
 	// Library is asked once for each series; without one every series starts fresh: at Spec.Since, or
 	// with the candle that is forming now.
 	Library Library
+	// Wanted is when the collector was first wanted, by our clock: an earlier life may have brought nothing
+	// yet. A series that starts fresh without Spec.Since begins with the candle that formed then. Zero: now.
+	Wanted time.Time
 	// Logger tells what a person should know: connections, holes, episodes of failure. Empty: silent.
 	Logger *slog.Logger
 	// Concurrency is how many questions of history may be under way at once; 0 means 4. One of them

@@ -24,6 +24,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type session struct {
 	selector string
 	since    string
+	wanted   time.Duration // so long ago
 	library  *books
 	venue    *venue
 	shelf    shelf
@@ -57,6 +58,9 @@ func (s *session) run(t *testing.T, until string) {
 	}
 	if s.since != "" {
 		config.Spec.Since = instant(s.since)
+	}
+	if s.wanted != 0 {
+		config.Wanted = time.Now().Add(-s.wanted)
 	}
 	s.c = New(config)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -255,6 +259,26 @@ func TestCollectorBringsHomeWhatTheMarketHas(t *testing.T) {
 			have: "09:00..10:50", start: "10:30:30", until: "10:40:30", stored: "10:00",
 			fault: func(s *session) { s.library.fails, s.library.delay = 4, 10*time.Second },
 			want:  "10:01..10:39"},
+		{name: "candles that close before the store answers for the first time",
+			have: "09:00..10:50", start: "10:30:30", until: "10:40:30",
+			fault: func(s *session) { s.library = &books{fails: 4, delay: 30 * time.Second} },
+			want:  "10:30..10:39"},
+		{name: "a candle that closed before a life that found nothing stored", tf: candle.Hour1,
+			have: "07:00..15:00", start: "11:00:30", until: "13:00:30",
+			fault: func(s *session) { s.wanted, s.library = 40*time.Minute, &books{} },
+			want:  "10:00..12:00"},
+		{name: "a day on which nothing was stored", tf: candle.Day1,
+			have: "2023-03-20..2023-03-26", start: "2023-03-24T00:10", until: "2023-03-25T00:10",
+			fault: func(s *session) { s.wanted, s.library = 14*time.Hour, &books{} },
+			want:  "2023-03-23..00:00"},
+		{name: "a life that follows another one of the same candle", tf: candle.Hour1,
+			have: "07:00..15:00", start: "11:20:30", until: "12:00:30",
+			fault: func(s *session) { s.wanted, s.library = 20*time.Minute, &books{} },
+			want:  "11:00"},
+		{name: "a clock of ours that was set back since", tf: candle.Hour1,
+			have: "07:00..15:00", start: "11:20:30", until: "12:00:30",
+			fault: func(s *session) { s.wanted, s.library = -time.Hour, &books{} },
+			want:  "11:00"},
 		{name: "stretches that the store misses",
 			have: "08:00..10:50", start: "10:30:30", until: "10:50:30", stored: "10:29",
 			fault: func(s *session) {
@@ -263,7 +287,8 @@ func TestCollectorBringsHomeWhatTheMarketHas(t *testing.T) {
 				s.library.found["ETHUSDT"] = r
 				s.venue.page = 8
 			},
-			want: "08:10..08:29 09:00 10:30..10:49", ledger: "08:10..08:16 repaired 0, 09:00..09:00 repaired 0"},
+			want:   "08:10..08:29 09:00 10:30..10:49",
+			ledger: "08:17..08:23 repaired 0, 08:10..08:16 repaired 0, 08:24..08:29 repaired 0, 09:00..09:00 repaired 0"},
 		{name: "frames that lie about the time",
 			have: "09:00..10:50", start: "10:30:30", until: "10:40:30", stored: "10:29",
 			fault: func(s *session) {

@@ -42,7 +42,6 @@ type hole struct {
 	proofs        int
 	asked         int           // answers that left it as it was
 	due           candle.Millis // when to ask, by the exchange's clock
-	ledger        bool          // the ledger may hold it as open
 }
 
 // missing takes over the stretches that the store misses. Their neighbours are not known, so they
@@ -53,14 +52,14 @@ func (s *splice) missing(stretches []candle.Range) {
 		if r.Empty() || len(s.gaps) == maxHoles {
 			continue
 		}
-		s.gaps = append(s.gaps, &hole{r: r, before: tf.Prev(r.From), after: tf.Next(r.To), ledger: true})
+		s.gaps = append(s.gaps, &hole{r: r, before: tf.Prev(r.From), after: tf.Next(r.To)})
 	}
 	s.truncated = len(stretches) >= manyMissing
 }
 
 // skip names the stretch between the last candle and the one that opened at after as a gap.
 func (s *splice) skip(missing candle.Range, after candle.Millis, proved bool, now candle.Millis, out outlet) {
-	h := &hole{r: missing, before: s.last, after: after, due: now, ledger: true}
+	h := &hole{r: missing, before: s.last, after: after, due: now}
 	if !s.hasLast {
 		h.before = missing.From
 	}
@@ -162,7 +161,7 @@ func (s *splice) prove(h *hole, now candle.Millis, out outlet) {
 		return
 	}
 	h.due = now.Add(spacing[h.proofs-1])
-	h.asked, h.ledger = h.asked+1, true
+	h.asked++
 	out.gap(s.told(h, candle.GapOpen, now))
 }
 
@@ -179,8 +178,11 @@ func (s *splice) widen(h *hole, left, right bool) {
 }
 
 // divide takes the rows found out of a gap and gives the parts of it that are still missing. A gap is
-// identified by its first open time: when that was found, the gap is repaired and the rest is a
-// new one.
+// identified by its first open time: when that was found, the gap is repaired and the rest are new ones.
+//
+// The ledger holds the gap as one row, which this makes shorter. So the parts behind the first are told
+// before: were the process to end in between, or before they are asked for, nothing else would know of them
+// at the next start, which looks only so far back for candles that do not follow each other.
 func (s *splice) divide(h *hole, found []candle.Candle, now candle.Millis, out outlet) (parts []*hole) {
 	tf := s.series.Timeframe
 	from, before := h.r.From, h.before
@@ -199,18 +201,18 @@ func (s *splice) divide(h *hole, found []candle.Candle, now candle.Millis, out o
 	if len(s.gaps) == 0 {
 		s.gaps = nil
 	}
-	if len(parts) > 0 && parts[0].r.From == h.r.From {
-		parts[0].ledger = true
-		out.gap(s.told(parts[0], candle.GapOpen, now))
-		return parts
-	}
-	if h.ledger {
-		repaired := *h
-		if len(parts) > 0 {
-			repaired.r.To = prev(tf, parts[0].r.From)
+	head, state := *h, candle.GapRepaired
+	for _, part := range parts {
+		if part.r.From == h.r.From {
+			head, state = *part, candle.GapOpen
+			continue
 		}
-		out.gap(s.told(&repaired, candle.GapRepaired, now))
+		out.gap(s.told(part, candle.GapOpen, now))
 	}
+	if state == candle.GapRepaired && len(parts) > 0 {
+		head.r.To = prev(tf, parts[0].r.From)
+	}
+	out.gap(s.told(&head, state, now))
 	return parts
 }
 

@@ -53,12 +53,13 @@ type splice struct {
 	series candle.Series
 	sparse bool // the venue has no row where nothing was traded (exchange.Sparse)
 
+	begun   candle.Millis // what time the exchange had when the series was first wanted; 0: that of the start
 	started bool          // it is known where to begin
 	last    candle.Millis // open time of the newest candle handed over, or stored by an earlier life
 	hasLast bool
 	since   candle.Millis // without last: no candle that opened earlier is wanted
 	first   candle.Millis // without last: the oldest candle that was seen to form; 0 before
-	probing bool          // without last: since is a guess, the forming candle's open time is asked for
+	probing bool          // without last: since is a guess, the first candle's open time is asked for
 
 	pending []candle.Candle // closed candles of the stream that wait, ascending, all wanted
 	seen    candle.Millis   // the newest open time in any frame
@@ -104,17 +105,23 @@ type question struct {
 }
 
 // start tells where to begin. now is the exchange's clock.
+//
+// Where nothing is stored and nobody said since when, that is with the candle that formed when the series was
+// first wanted. It may have closed meanwhile, and others: the store was away.
 func (s *splice) start(r candle.Resume, since, now candle.Millis) {
 	s.started = true
-	switch floor, ok := s.series.Timeframe.Floor(now); {
+	if s.begun == 0 || s.begun > now { // the clock may have been set back
+		s.begun = now
+	}
+	switch floor, ok := s.series.Timeframe.Floor(s.begun); {
 	case r.HasLast:
 		s.last, s.hasLast, s.behind = r.Last, true, true
 	case since != 0:
 		s.since, s.behind = since, true
 	case ok:
-		s.since = floor // the stream will bring it
+		s.since, s.behind = floor, s.series.Timeframe.Next(floor) <= now // else the stream will bring it
 	default:
-		s.since, s.probing, s.behind = now.Add(-s.series.Timeframe.Step()), true, true
+		s.since, s.probing, s.behind = s.begun.Add(-s.series.Timeframe.Step()), true, true
 	}
 	s.missing(r.Missing)
 	if s.auditing {
@@ -309,12 +316,7 @@ func contains(p exchange.Page, open candle.Millis) bool {
 func (s *splice) answerPresent(q question, p exchange.Page, now candle.Millis, out outlet) error {
 	tf := s.series.Timeframe
 	if s.probing {
-		// The candle that forms now is the first one; without one, whatever comes.
-		s.probing = false
-		s.since = max(s.since, p.AsOf)
-		if p.Unclosed != 0 {
-			s.since = p.Unclosed
-		}
+		s.probing, s.since = false, s.firstOf(p)
 		s.advanced()
 	}
 	s.rejoin(p, now, out)
@@ -359,6 +361,24 @@ func (s *splice) answerPresent(q question, p exchange.Page, now candle.Millis, o
 		s.wait(p, now)
 	}
 	return nil
+}
+
+// firstOf gives the open time of the first candle that is wanted, of a timeframe whose open times only the
+// exchange knows: the one that formed when the series was first wanted; without one, whatever comes.
+func (s *splice) firstOf(p exchange.Page) candle.Millis {
+	first := s.begun
+	look := func(open candle.Millis) {
+		if open <= s.begun && s.begun < s.series.Timeframe.Next(open) {
+			first = open
+		}
+	}
+	for _, c := range p.Candles {
+		look(c.OpenTime)
+	}
+	if p.Unclosed != 0 {
+		look(p.Unclosed)
+	}
+	return first
 }
 
 // explained goes over the hole before pending if the answer says what is in it, or if that was asked

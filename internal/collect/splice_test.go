@@ -14,6 +14,7 @@ import (
 // The tables below are read from top to bottom: what time the exchange has, what happens to the
 // series, and after -> what it hands over.
 //
+//	begins                                           the series is followed from now on
 //	start stored=T | since=T | fresh, missing=A..B   the store has answered
 //	      confirmed=T ledger=A..B/state/proofs/T     what it knows beside
 //	      hour=T                                     the series is audited; its hours begin at this minute
@@ -57,6 +58,21 @@ var spliceTables = []struct{ name, timeframe, script string }{
 		10:00:30  start fresh                              ->
 		10:00:31  asks nothing                             ->
 		10:01:00  stream 10:00                             -> 10:00
+	`},
+	{"what closes before the store answers is fetched", "1m", `
+		10:00:30  begins                                   ->
+		10:03:10  start fresh                              ->
+		10:03:10  asks 10:00..10:04:10 catch-up            ->
+		10:03:10  answers 10:00 10:01 10:02 forming=10:03  -> 10:00 10:01 10:02
+		10:03:11  asks nothing                             ->
+	`},
+	{"what has closed in the stream before the store answers is handed over", "1m", `
+		10:00:30  begins                                   ->
+		10:02:05  stream 09:59 10:00 10:01                 ->
+		10:02:10  start fresh                              -> 10:00 10:01
+		10:02:10  asks 10:01..10:03:10 catch-up            ->
+		10:02:10  answers 10:01 forming=10:02              ->
+		10:02:11  asks nothing                             ->
 	`},
 	{"the first closing frame that is lost is fetched", "1m", `
 		10:00:30  start fresh                              ->
@@ -160,7 +176,7 @@ var spliceTables = []struct{ name, timeframe, script string }{
 		10:05:30  asks 10:00..10:06:30 catch-up                     ->
 		10:05:30  answers 10:00 10:05 asof=10:06:30                 -> gap[10:01..10:04 open 1] 10:05
 		10:06:30  asks 10:00..10:05 history                         ->
-		10:06:30  answers 10:00 10:02 10:05                         -> 10:02 gap[10:01..10:01 open 1] gap[10:01..10:01 open 2] gap[10:03..10:04 open 2]
+		10:06:30  answers 10:00 10:02 10:05                         -> 10:02 gap[10:03..10:04 open 1] gap[10:01..10:01 open 1] gap[10:01..10:01 open 2] gap[10:03..10:04 open 2]
 		10:06:31  stream 10:04                                      -> 10:04 gap[10:03..10:03 open 2]
 		10:06:32  stream 10:04                                      ->
 		10:16:30  stream 10:06 10:07 10:08 10:09                    -> 10:06 10:07 10:08 10:09
@@ -267,14 +283,27 @@ var spliceTables = []struct{ name, timeframe, script string }{
 		2026-11-25  answers 2026-11-19 forming=2026-11-24                                   ->
 		2026-12-01  stream 2026-11-24                                                       -> 2026-11-24
 	`},
+	{"a week that ends before the store answers is fetched", "1w", `
+		2026-11-23T23:59  begins                                                            ->
+		2026-11-24T00:01  start fresh                                                       ->
+		2026-11-24T00:01  asks 2026-11-16T23:59..2026-12-01T00:01 catch-up                  ->
+		2026-11-24T00:01  answers 2026-11-17 forming=2026-11-24                             -> 2026-11-17
+		2026-12-01        stream 2026-11-24                                                 -> 2026-11-24
+	`},
+	{"a week that ended before the beginning is not, nor one that begins after a halt missed", "1w", `
+		2026-11-26  begins                                                                  ->
+		2026-12-09  start fresh                                                             ->
+		2026-12-09  asks 2026-11-19..2026-12-16 catch-up                                    ->
+		2026-12-09  answers 2026-11-19 2026-12-01 forming=2026-12-08                        -> 2026-12-01
+	`},
 	{"what the store misses is fetched after the live edge is reached", "1m", `
 		12:00:30  start stored=11:59 missing=10:00..10:03 missing=11:00..11:00              ->
 		12:00:30  asks 11:59..12:01:30 catch-up                                             ->
 		12:00:30  answers 11:59 forming=12:00                                               ->
 		12:00:30  asks 09:59..10:04 history                                                 ->
-		12:00:30  answers 09:59 10:00 10:01 full                                            -> 10:00 10:01 gap[10:00..10:01 repaired 0]
+		12:00:30  answers 09:59 10:00 10:01 full      -> 10:00 10:01 gap[10:02..10:03 open 0] gap[10:00..10:01 repaired 0]
 		12:00:30  asks 10:01..10:04 history                                                 ->
-		12:00:30  answers 10:01 10:02 10:03                                                 -> 10:02 10:03
+		12:00:30  answers 10:01 10:02 10:03                                                 -> 10:02 10:03 gap[10:02..10:03 repaired 0]
 		12:00:30  asks 10:59..11:01 history                                                 ->
 		12:00:30  answers 10:59 11:01                                                       -> gap[11:00..11:00 open 1]
 		12:00:40  asks nothing                                                              ->
@@ -411,6 +440,8 @@ func (p *play) happen(words []string) error {
 		p.start(r, one("since"), now)
 		p.audit.phase = one("hour") % 3_600_000
 		p.drain(p)
+	case "begins":
+		p.begun = now
 	case "behind":
 		p.behind = true
 	case "forming":

@@ -17,7 +17,7 @@ type Spec struct {
 	Selector  string           `json:"selector"` // as candle.ParseSelector reads it
 	Timeframe candle.Timeframe `json:"timeframe"`
 	// Since is where the first back-fill of a series without stored candles begins, by open time;
-	// 0 begins with the candle that is forming when the collector starts.
+	// 0 begins with the candle that was forming when the collector was first wanted.
 	Since candle.Millis `json:"since,omitempty"`
 }
 

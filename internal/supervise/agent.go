@@ -29,8 +29,10 @@ type AgentConfig struct {
 	Rows      *Rows  // shared with the Fleet of the same process, if there is one
 	Work      Work
 	Processes *proc.Host
-	// Command says how a collector's process is started; env is the whole environment.
-	Command func(collector.Record) (path string, args, env []string)
+	// Command says how a collector's process is started; env is the whole environment. wanted is when the
+	// collector was first wanted, as far as is known, by the clock of whoever was asked for it; zero where
+	// nothing is known, or where its Spec says since when.
+	Command func(r collector.Record, wanted time.Time) (path string, args, env []string)
 
 	Leases   store.Leases   // where this instance says that it lives; nil: no other one uses the database
 	Lives    store.Lives    // where ended lives of processes are kept; nil: nowhere

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -105,8 +106,8 @@ func TestNextLifeRunsTheBinaryThatIsOnTheDisk(t *testing.T) {
 	}
 	agent, _ := s.runAgent(func(cfg *AgentConfig) {
 		command := cfg.Command
-		cfg.Command = func(r collector.Record) (string, []string, []string) {
-			_, args, env := command(r)
+		cfg.Command = func(r collector.Record, wanted time.Time) (string, []string, []string) {
+			_, args, env := command(r, wanted)
 			return binary, args, env
 		}
 	})
@@ -147,6 +148,66 @@ func TestCollectorThatDiedUnseenLeavesALife(t *testing.T) {
 		lives, err := s.db.Lives(within(t), row.ID, 10)
 		return err == nil && len(lives) == 1 && lives[0].RunID == row.RunID && !lives[0].Exit.Known
 	})
+}
+
+// TestEveryLifeIsToldSinceWhenItsCollectorIsWanted: whoever is started again before it has brought anything
+// must not begin later than the one before.
+func TestEveryLifeIsToldSinceWhenItsCollectorIsWanted(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	var mu sync.Mutex
+	var told []time.Time
+	listen := func(cfg *AgentConfig) {
+		stub := cfg.Command
+		cfg.Detach = true
+		cfg.Command = func(r collector.Record, wanted time.Time) (string, []string, []string) {
+			mu.Lock()
+			defer mu.Unlock()
+			if r.Spec.Selector == "QUIET" {
+				told = append(told, wanted)
+			} else if !wanted.IsZero() {
+				t.Errorf("%s is told %s beside its since", r.Spec.Selector, wanted)
+			}
+			return stub(r, wanted)
+		}
+	}
+	_, end := s.runAgent(listen)
+	since := spec("BTCUSDT")
+	since.Since = 1_700_000_000_000
+	if _, err := s.fleet.Start(within(t), since); err != nil {
+		t.Fatal(err)
+	}
+	asked := stored(time.Now())
+	first := s.start("QUIET")
+	again := func(before collector.Record) collector.Record {
+		kill(t, before.PID, syscall.SIGKILL)
+		return s.untilRow(before.ID, "it runs again", func(r collector.Record) bool {
+			return r.PID != 0 && r.PID != before.PID && r.Status == collector.Running
+		})
+	}
+	second := again(first)
+	third := again(second)
+	s.until("two lives are written down", func() bool {
+		lives, err := s.db.Lives(within(t), first.ID, 10)
+		return err == nil && len(lives) == 2
+	})
+	end()
+	kill(t, third.PID, syscall.SIGKILL)
+	s.until("it is dead", func() bool { return !alive(third) })
+	s.runAgent(listen)
+	s.untilRow(first.ID, "it is resumed", func(r collector.Record) bool {
+		return r.PID != 0 && r.PID != third.PID && r.Status == collector.Running
+	})
+	mu.Lock()
+	defer mu.Unlock()
+	if len(told) != 4 {
+		t.Fatalf("%d lives: %s", len(told), told)
+	}
+	for i, wanted := range told {
+		if wanted.Before(asked) || wanted.After(first.StartedAt) {
+			t.Errorf("life %d is told %s, it was asked for at %s and ran from %s on", i+1, wanted, asked, first.StartedAt)
+		}
+	}
 }
 
 func TestStartBeyondTheLimitIsRefusedInWordsAndAdoptedOnesStay(t *testing.T) {

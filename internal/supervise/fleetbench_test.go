@@ -70,7 +70,7 @@ func sleepers(b *testing.B, count int) *site {
 		symbols[i] = "S" + strconv.Itoa(i)
 	}
 	agent, _ := s.runAgent(func(cfg *AgentConfig) {
-		cfg.Command = func(collector.Record) (string, []string, []string) { return sleep, []string{"300"}, nil }
+		cfg.Command = func(collector.Record, time.Time) (string, []string, []string) { return sleep, []string{"300"}, nil }
 		cfg.StartsPerSecond, cfg.Silence = 1000, -1
 	})
 	s.beside(agent, func(cfg *FleetConfig) { cfg.Catalogue = catalogue{more: symbols} })

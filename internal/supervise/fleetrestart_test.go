@@ -121,13 +121,13 @@ func TestRestartThatCannotStartTheNextSaysSoAndIsTriedOn(t *testing.T) {
 	missing := false
 	agent, _ := s.runAgent(func(cfg *AgentConfig) {
 		stub := cfg.Command
-		cfg.Command = func(r collector.Record) (string, []string, []string) {
+		cfg.Command = func(r collector.Record, wanted time.Time) (string, []string, []string) {
 			gone.Lock()
 			defer gone.Unlock()
 			if missing {
 				return s.dir + "/missing", nil, nil
 			}
-			return stub(r)
+			return stub(r, wanted)
 		}
 	})
 	s.beside(agent, nil)

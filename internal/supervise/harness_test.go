@@ -204,8 +204,8 @@ func (s *site) agentConfig() AgentConfig {
 }
 
 // stubCommand starts the test binary, except for the symbol MISSING.
-func stubCommand(dir string) func(collector.Record) (string, []string, []string) {
-	return func(r collector.Record) (string, []string, []string) {
+func stubCommand(dir string) func(collector.Record, time.Time) (string, []string, []string) {
+	return func(r collector.Record, _ time.Time) (string, []string, []string) {
 		if r.Spec.Selector == "MISSING" {
 			return filepath.Join(dir, "missing"), nil, nil
 		}

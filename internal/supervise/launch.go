@@ -10,6 +10,7 @@ import (
 	"velador/internal/collector"
 	"velador/internal/logfile"
 	"velador/internal/proc"
+	"velador/internal/store"
 )
 
 // take writes down that the actor's process is the collector's.
@@ -136,9 +137,33 @@ func (x *actor) launch(ctx context.Context) error {
 	return err
 }
 
+// wantedFrom gives since when the collector is wanted. Of a series that it has brought nothing of yet, every life
+// begins there, and not when it happens to be started. The row, which is the wish, tells when the newest life
+// began, the diary when those before did.
+func (x *actor) wantedFrom(ctx context.Context) time.Time {
+	if x.spec.Since != 0 {
+		return time.Time{}
+	}
+	if lives := x.agent.cfg.Lives; lives != nil && x.hadLife && !x.recalled && !x.unsaved {
+		ctx, cancel := context.WithTimeout(ctx, saveTimeout)
+		defer cancel()
+		former, err := lives.Lives(ctx, x.id, store.MaxLives)
+		if err != nil {
+			x.log("when a collector was first wanted could not be read", "error", err)
+		}
+		x.recalled = err == nil
+		for _, l := range former {
+			if !l.StartedAt.IsZero() && (x.wanted.IsZero() || l.StartedAt.Before(x.wanted)) {
+				x.wanted = l.StartedAt
+			}
+		}
+	}
+	return x.wanted
+}
+
 // spawn starts the process. When the lock is held it finds out by whom, and what to do about it.
 func (x *actor) spawn(ctx context.Context, runID string) (p *proc.Process, adopted bool, err error) {
-	path, args, env := x.agent.cfg.Command(x.row)
+	path, args, env := x.agent.cfg.Command(x.row, x.wantedFrom(ctx))
 	spec := proc.Spec{
 		Path: path, Args: args, Env: env, RunID: runID, MaxFile: logsOfLimit * x.agent.cfg.LogSize,
 		LogPath: x.agent.LogPath(x.spec), LockPath: x.agent.lockPath(x.spec),

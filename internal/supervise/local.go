@@ -39,6 +39,8 @@ type actor struct {
 	owned    bool          // the row names this instance, so that another name means that it has moved
 	unsaved  bool          // the registry has not taken the newest state
 	hadLife  bool          // a process ran under this row
+	wanted   time.Time     // since when its row is, as far as is known; see wantedFrom
+	recalled bool          // what the diary tells of that is known
 	failures int           // in a row
 	process  *proc.Process // what runs now; nil between two lives
 
@@ -72,6 +74,7 @@ type stopRequest struct {
 func newActor(a *Agent, t task) *actor {
 	x := &actor{
 		agent: a, id: t.row.ID, spec: t.row.Spec, row: t.row, task: t,
+		wanted:  t.row.StartedAt,
 		hadLife: t.row.PID != 0 || t.row.Restarts > 0 || !t.row.LastExit.At.IsZero(),
 		stops:   make(chan stopRequest), restarts: make(chan stopRequest), looks: make(chan struct{}, 1), condemned: make(chan condemnation, 1),
 		launched: make(chan struct{}), ended: make(chan struct{}),
