@@ -62,17 +62,17 @@ func (s *Store) Write(ctx context.Context, entries []store.Entry) (store.Written
 // (PostgreSQL manual, "Pipelining"), so it needs neither BEGIN nor COMMIT.
 func writeSmall(ctx context.Context, conn *pgconn.PgConn, b store.Batch) (store.Written, error) {
 	var trip trip
-	trip.add(registerSeriesSQL, namesOf(b.AllSeries())...)
-	trip.addUpserts(b.Runs)
+	trip.addSeries(b)
+	trip.addStages(b.Stages)
 	trip.addGaps(b.Gaps)
-	trip.addAudits(b.Audits)
 	if err := trip.run(ctx, conn); err != nil {
 		return store.Written{}, err
 	}
 	return trip.written()
 }
 
-// writeLarge stores a batch in an explicit transaction, by COPY where mayCopy and nothing is stored.
+// writeLarge stores a batch in an explicit transaction, by COPY where mayCopy and nothing is stored: candles
+// of the first stage, that of a back-fill has no other.
 func writeLarge(ctx context.Context, conn *pgconn.PgConn, b store.Batch, mayCopy bool) (written store.Written, err error) {
 	defer func() {
 		if err != nil && conn.TxStatus() != 'I' && !conn.IsClosed() {
@@ -82,18 +82,19 @@ func writeLarge(ctx context.Context, conn *pgconn.PgConn, b store.Batch, mayCopy
 	}()
 	var begin trip
 	begin.add("BEGIN")
-	begin.add(registerSeriesSQL, namesOf(b.AllSeries())...)
-	begin.add(occupiedSQL, spansOf(b.Runs)...)
+	begin.addSeries(b)
+	runs := b.Stages[0].Runs // a large batch has candles
+	begin.add(occupiedSQL, spansOf(runs)...)
 	if err := begin.run(ctx, conn); err != nil {
 		return store.Written{}, err
 	}
-	states := begin.results[2].Rows
-	if len(states) != len(b.Runs) {
-		return store.Written{}, fmt.Errorf("%d of %d series have an id", len(states), len(b.Runs))
+	states := begin.results[len(begin.results)-1].Rows
+	if len(states) != len(runs) {
+		return store.Written{}, fmt.Errorf("%d of %d series have an id", len(states), len(runs))
 	}
 	var fresh copyReader
 	var occupied []store.Run
-	for i, run := range b.Runs {
+	for i, run := range runs {
 		if mayCopy && string(states[i][1]) == "f" {
 			fresh.add(string(states[i][0]), run.Candles)
 		} else {
@@ -109,10 +110,11 @@ func writeLarge(ctx context.Context, conn *pgconn.PgConn, b store.Batch, mayCopy
 			return store.Written{}, fmt.Errorf("COPY stored %d of %d candles", tag.RowsAffected(), fresh.rows)
 		}
 	}
+	stages := slices.Clone(b.Stages)
+	stages[0].Runs = occupied
 	var end trip
-	end.addUpserts(occupied)
+	end.addStages(stages)
 	end.addGaps(b.Gaps)
-	end.addAudits(b.Audits)
 	end.add("COMMIT")
 	if err := end.run(ctx, conn); err != nil {
 		return store.Written{}, err
@@ -142,14 +144,31 @@ func (t *trip) add(sql string, params ...[]byte) {
 	t.queued++
 }
 
+// addSeries registers the series of a batch, and locks them where something is to be confirmed.
+func (t *trip) addSeries(b store.Batch) {
+	names := namesOf(b.AllSeries())
+	t.add(registerSeriesSQL, names...)
+	if b.Audited() {
+		t.add(lockSeriesSQL, names...)
+	}
+}
+
+// addStages adds the candles and audits of a batch.
+func (t *trip) addStages(stages []store.Stage) {
+	for _, s := range stages {
+		t.addUpserts(s.Runs, s.Verified)
+		t.addAudits(s.Audits)
+	}
+}
+
 // addUpserts adds upserts for all candles of runs, in pieces of pieceRows.
-func (t *trip) addUpserts(runs []store.Run) {
+func (t *trip) addUpserts(runs []store.Run, verified bool) {
 	var piece []store.Run
 	rows := 0
 	flush := func() {
 		if rows > 0 {
 			t.upserts = append(t.upserts, upsert{result: t.queued, candles: rows, runs: piece})
-			t.add(upsertCandlesSQL, candleArrays(piece)...)
+			t.add(upsertCandlesSQL, candleArrays(piece, verified)...)
 			piece, rows = nil, 0
 		}
 	}
@@ -194,15 +213,19 @@ func (t *trip) written() (store.Written, error) {
 	var w store.Written
 	for _, u := range t.upserts {
 		row := t.results[u.result].Rows
-		counts, err := integers(row, 2)
+		counts, err := integers(row, 3)
 		if err != nil {
 			return store.Written{}, err
 		}
-		fresh, changed := int(counts[0][0]), int(counts[0][1])
+		fresh, changed, kept := int(counts[0][0]), int(counts[0][1]), int(counts[0][2])
 		w.New += fresh
 		w.Changed += changed
-		w.Same += u.candles - fresh - changed
-		if err := u.changes(&w, row[0][2]); err != nil {
+		w.Kept += kept
+		w.Same += u.candles - fresh - changed - kept
+		if w.Changes, err = u.changes(w.Changes, row[0][3]); err != nil {
+			return store.Written{}, err
+		}
+		if w.Keeps, err = u.changes(w.Keeps, row[0][4]); err != nil {
 			return store.Written{}, err
 		}
 	}

@@ -31,6 +31,8 @@ var (
 	jumpsSQL string
 	//go:embed queries/ledger.sql
 	ledgerSQL string
+	//go:embed queries/lock_series.sql
+	lockSeriesSQL string
 	//go:embed queries/newest.sql
 	newestSQL string
 	//go:embed queries/occupied.sql

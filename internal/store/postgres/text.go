@@ -80,7 +80,7 @@ func appendCopyRow(dst []byte, id string, c *candle.Candle) []byte {
 }
 
 // candleArrays gives the parameters of upsert_candles.sql.
-func candleArrays(runs []store.Run) [][]byte {
+func candleArrays(runs []store.Run, verified bool) [][]byte {
 	series := make([]candle.Series, len(runs))
 	var numbers [4]array // number of the series, open time, close time, trades
 	var decimals [8]array
@@ -103,7 +103,7 @@ func candleArrays(runs []store.Run) [][]byte {
 	for i := range decimals {
 		params = append(params, decimals[i].bytes())
 	}
-	return params
+	return append(params, strconv.AppendBool(nil, verified))
 }
 
 // gapArrays gives the parameters of upsert_gaps.sql.
