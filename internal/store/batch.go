@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -198,6 +199,16 @@ func (b Batch) AllSeries() []candle.Series {
 	}
 	slices.SortFunc(all, CompareSeries)
 	return slices.Compact(all)
+}
+
+// Steps gives how far apart the candles of a gap open, in milliseconds, and how many they are: more than can
+// ever be stored for timeframes that are not Anchored, whose candles cannot be counted so.
+func Steps(gap candle.Gap) (step, n int64) {
+	tf := gap.Series.Timeframe
+	if !tf.Anchored() {
+		return 1, math.MaxInt64
+	}
+	return tf.Step().Milliseconds(), tf.Count(gap.Range.From, gap.Range.To)
 }
 
 // CompareSeries orders series by exchange, symbol and length of the timeframe.

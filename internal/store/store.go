@@ -192,7 +192,8 @@ type Candles interface {
 	// Write stores a batch in one transaction, in the order of the entries: a later entry of the
 	// same key wins. When it returns without error the batch is durable. It is idempotent. A gap
 	// replaces the ledger's row of the same Series and Range.From; what becomes of a gap is decided
-	// by who sends it, not here.
+	// by who sends it, not here, with one exception: a row that is repaired, in a timeframe that is
+	// Anchored, is not replaced by one that calls missing what is all stored.
 	//
 	// An audit confirms its range if at least Rows candles of it are stored, and if the range touches or
 	// overlaps what is confirmed of the series already, where something is. A candle that is stored and
