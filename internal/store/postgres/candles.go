@@ -68,7 +68,12 @@ func writeSmall(ctx context.Context, conn *pgconn.PgConn, b store.Batch) (store.
 	if err := trip.run(ctx, conn); err != nil {
 		return store.Written{}, err
 	}
-	return trip.written()
+	written, err := trip.written()
+	if err != nil {
+		return store.Written{}, err
+	}
+	err = countKept(ctx, conn, b, trip.results[1].Rows, &written)
+	return written, err
 }
 
 // writeLarge stores a batch in an explicit transaction, by COPY where mayCopy and nothing is stored: candles
@@ -119,8 +124,11 @@ func writeLarge(ctx context.Context, conn *pgconn.PgConn, b store.Batch, mayCopy
 	if err := end.run(ctx, conn); err != nil {
 		return store.Written{}, err
 	}
-	written, err = end.written()
+	if written, err = end.written(); err != nil {
+		return written, err
+	}
 	written.New += fresh.rows
+	err = countKept(ctx, conn, b, begin.results[2].Rows, &written)
 	return written, err
 }
 
@@ -133,7 +141,7 @@ type trip struct {
 	results []*pgconn.Result
 }
 
-// upsert is one upsert statement of a trip.
+// upsert is one statement of a trip about candles.
 type upsert struct {
 	result, candles int
 	runs            []store.Run
@@ -144,31 +152,33 @@ func (t *trip) add(sql string, params ...[]byte) {
 	t.queued++
 }
 
-// addSeries registers the series of a batch, and locks them where something is to be confirmed.
+// addSeries registers the series of a batch and locks them. Its two answers are the next ones.
 func (t *trip) addSeries(b store.Batch) {
 	names := namesOf(b.AllSeries())
 	t.add(registerSeriesSQL, names...)
+	lock := shareSeriesSQL
 	if b.Audited() {
-		t.add(lockSeriesSQL, names...)
+		lock = lockSeriesSQL
 	}
+	t.add(lock, names...)
 }
 
 // addStages adds the candles and audits of a batch.
 func (t *trip) addStages(stages []store.Stage) {
 	for _, s := range stages {
-		t.addUpserts(s.Runs, s.Verified)
+		t.addRuns(s.Runs, upsertCandlesSQL, strconv.AppendBool(nil, s.Verified))
 		t.addAudits(s.Audits)
 	}
 }
 
-// addUpserts adds upserts for all candles of runs, in pieces of pieceRows.
-func (t *trip) addUpserts(runs []store.Run, verified bool) {
+// addRuns adds a statement for all candles of runs, in pieces of pieceRows.
+func (t *trip) addRuns(runs []store.Run, sql string, more ...[]byte) {
 	var piece []store.Run
 	rows := 0
 	flush := func() {
 		if rows > 0 {
 			t.upserts = append(t.upserts, upsert{result: t.queued, candles: rows, runs: piece})
-			t.add(upsertCandlesSQL, candleArrays(piece, verified)...)
+			t.add(sql, append(candleArrays(piece), more...)...)
 			piece, rows = nil, 0
 		}
 	}
@@ -213,19 +223,15 @@ func (t *trip) written() (store.Written, error) {
 	var w store.Written
 	for _, u := range t.upserts {
 		row := t.results[u.result].Rows
-		counts, err := integers(row, 3)
+		counts, err := integers(row, 2)
 		if err != nil {
 			return store.Written{}, err
 		}
-		fresh, changed, kept := int(counts[0][0]), int(counts[0][1]), int(counts[0][2])
+		fresh, changed := int(counts[0][0]), int(counts[0][1])
 		w.New += fresh
 		w.Changed += changed
-		w.Kept += kept
-		w.Same += u.candles - fresh - changed - kept
-		if w.Changes, err = u.changes(w.Changes, row[0][3]); err != nil {
-			return store.Written{}, err
-		}
-		if w.Keeps, err = u.changes(w.Keeps, row[0][4]); err != nil {
+		w.Same += u.candles - fresh - changed
+		if w.Changes, err = u.changes(w.Changes, row[0][2]); err != nil {
 			return store.Written{}, err
 		}
 	}

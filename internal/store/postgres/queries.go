@@ -29,6 +29,8 @@ var (
 	insertLifeSQL string
 	//go:embed queries/jumps.sql
 	jumpsSQL string
+	//go:embed queries/kept.sql
+	keptSQL string
 	//go:embed queries/ledger.sql
 	ledgerSQL string
 	//go:embed queries/lock_series.sql
@@ -59,6 +61,8 @@ var (
 	selectLivesSQL string
 	//go:embed queries/select_series.sql
 	selectSeriesSQL string
+	//go:embed queries/share_series.sql
+	shareSeriesSQL string
 	//go:embed queries/stock.sql
 	stockSQL string
 	//go:embed queries/update_collector.sql

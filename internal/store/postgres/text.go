@@ -79,8 +79,8 @@ func appendCopyRow(dst []byte, id string, c *candle.Candle) []byte {
 	return append(dst, '\n')
 }
 
-// candleArrays gives the parameters of upsert_candles.sql.
-func candleArrays(runs []store.Run, verified bool) [][]byte {
+// candleArrays gives the parameters of kept.sql, and the first ones of upsert_candles.sql.
+func candleArrays(runs []store.Run) [][]byte {
 	series := make([]candle.Series, len(runs))
 	var numbers [4]array // number of the series, open time, close time, trades
 	var decimals [8]array
@@ -103,7 +103,7 @@ func candleArrays(runs []store.Run, verified bool) [][]byte {
 	for i := range decimals {
 		params = append(params, decimals[i].bytes())
 	}
-	return append(params, strconv.AppendBool(nil, verified))
+	return params
 }
 
 // gapArrays gives the parameters of upsert_gaps.sql.
