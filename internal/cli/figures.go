@@ -207,6 +207,7 @@ func (f *figures) showWriter(page *metrics.Page, s ingest.Stats) {
 	}{
 		{"writer_batches_total", "Committed transactions.", s.Batches},
 		{"writer_corrections_total", "Stored candles that were replaced by other values: the exchange's history says something else than its stream.", s.Changed},
+		{"writer_kept_total", "Stored candles that stayed though others came: the exchange's history has confirmed them, and what came may be older.", s.Kept},
 		{"writer_audits_total", "Audits that confirmed candles.", s.Audits},
 		{"writer_vanished_total", "Stored candles that an audit did not find at the exchange; they are kept.", s.Vanished},
 		{"writer_unconfirmed_total", "Audits that did not fit what is stored, and confirmed nothing.", s.Unconfirmed},

@@ -123,6 +123,35 @@ func TestCorrectionsAreToldOnceABatchWithOldAndNewValues(t *testing.T) {
 	}
 }
 
+func TestWhatIsConfirmedStaysAndIsTold(t *testing.T) {
+	t.Parallel()
+	b := newTestBus(t)
+	sink := newMemory()
+	w := &Writer{Sink: sink}
+	b.start(t, w)
+	b.publish(t, 0, 60)
+	b.audit(t, auditOf(0, 59, 60))
+	ctx := testContext(t)
+	old := testCandle(3)
+	old.QuoteVolume = candle.MustDecimal("42.5")
+	if err := errors.Join(b.publisher.Candle(ctx, testSeries, old), b.publisher.Flush(ctx)); err != nil {
+		t.Fatal(err)
+	}
+	drained(t, w)
+	if got := w.Stats(); got.New != 60 || got.Changed != 0 || got.Kept != 1 {
+		t.Errorf("counted %+v", got)
+	}
+	said := b.log.told("what is stored stays")
+	if len(said) != 1 {
+		t.Fatalf("told %d times: %q", len(said), said)
+	}
+	for _, part := range []string{testSeries.String(), string(testCandle(3).AppendCSV(nil)), string(old.AppendCSV(nil))} {
+		if !strings.Contains(said[0], part) {
+			t.Errorf("the log says %q, without %q", said[0], part)
+		}
+	}
+}
+
 func TestAnAuditThatKnowsFewerOrMoreCandlesThanAreStoredIsTold(t *testing.T) {
 	t.Parallel()
 	b := newTestBus(t)

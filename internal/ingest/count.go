@@ -9,13 +9,14 @@ import (
 )
 
 // count counts what a batch has done, and tells what a person should know of it: that stored candles were
-// wrong, or that the exchange no longer stands by them.
+// wrong, that others came which are not taken, or that the exchange no longer stands by what is stored.
 func (w *Writer) count(batch []bus.Delivery, written store.Written) {
 	c := &w.counters
 	c.batches.Add(1)
 	c.new.Add(int64(written.New))
 	c.same.Add(int64(written.Same))
 	c.changed.Add(int64(written.Changed))
+	c.kept.Add(int64(written.Kept))
 	var audits []*candle.Audit
 	for i := range batch {
 		if batch[i].Audit != nil {
@@ -41,6 +42,10 @@ func (w *Writer) count(batch []bus.Delivery, written store.Written) {
 	if written.Changed > 0 {
 		w.Logger.Warn("stored candles were not what the exchange's history says; they are corrected", "candles", written.Changed, changes(written.Changes))
 	}
+	if written.Kept > 0 {
+		w.Logger.Warn("candles came that are not what the exchange's history has confirmed; what is stored stays, and velador verify tells which is right",
+			"candles", written.Kept, changes(written.Keeps))
+	}
 	if written.Vanished > 0 {
 		w.Logger.Warn("the exchange's history no longer has candles that are stored; they are kept", "candles", written.Vanished, ranges(audits))
 	}
@@ -55,7 +60,7 @@ func (w *Writer) count(batch []bus.Delivery, written store.Written) {
 // toldAtOnce bounds what one line of the log names.
 const toldAtOnce = 5
 
-// changes names the first of the candles that were replaced, with their old and new values as CSV.
+// changes names the first of the candles that were replaced, or kept, with their old and new values as CSV.
 func changes(all []store.Change) slog.Attr {
 	var told []any
 	for _, change := range all[:min(len(all), toldAtOnce)] {

@@ -75,6 +75,7 @@ type Stats struct {
 	New      int64 // candles that were not stored before
 	Same     int64 // candles that were stored with the same values
 	Changed  int64 // candles that replaced others
+	Kept     int64 // candles that differed from confirmed ones, which stayed
 	Gaps     int64 // gaps written to the ledger: open, absent or repaired
 	Rejected int64 // messages taken out of the stream because nobody can store them
 	Failures int64 // attempts to write that failed
@@ -98,10 +99,10 @@ type Stats struct {
 }
 
 type counters struct {
-	batches, new, same, changed, gaps, rejected, failures, lag atomic.Int64
-	open, absent, repaired                                     atomic.Int64
-	audits, vanished, unconfirmed                              atomic.Int64
-	failing                                                    atomic.Pointer[string]
+	batches, new, same, changed, kept, gaps, rejected, failures, lag atomic.Int64
+	open, absent, repaired                                           atomic.Int64
+	audits, vanished, unconfirmed                                    atomic.Int64
+	failing                                                          atomic.Pointer[string]
 }
 
 // Stats gives the counts at this moment. It is safe to call while Run runs.
@@ -112,7 +113,7 @@ func (w *Writer) Stats() Stats {
 		failing = *reason
 	}
 	return Stats{
-		Batches: c.batches.Load(), New: c.new.Load(), Same: c.same.Load(), Changed: c.changed.Load(),
+		Batches: c.batches.Load(), New: c.new.Load(), Same: c.same.Load(), Changed: c.changed.Load(), Kept: c.kept.Load(),
 		Gaps: c.gaps.Load(), Rejected: c.rejected.Load(), Failures: c.failures.Load(), Lag: c.lag.Load(),
 		GapsOpen: c.open.Load(), GapsAbsent: c.absent.Load(), GapsRepaired: c.repaired.Load(),
 		Audits: c.audits.Load(), Vanished: c.vanished.Load(), Unconfirmed: c.unconfirmed.Load(),

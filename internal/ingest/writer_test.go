@@ -84,6 +84,10 @@ func (m *memory) Write(ctx context.Context, entries []store.Entry) (w store.Writ
 			w.New++
 		case former.Equal(e.Candle):
 			w.Same++
+		case m.audited.To != 0 && m.audited.Contains(e.Candle.OpenTime):
+			w.Kept++
+			w.Keeps = append(w.Keeps, store.Change{Series: e.Series, Old: former, New: e.Candle})
+			continue
 		default:
 			w.Changed++
 			w.Changes = append(w.Changes, store.Change{Series: e.Series, Old: former, New: e.Candle})

@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -11,18 +12,24 @@ import (
 	"velador/internal/problem"
 )
 
-// Batch is what a Write has to do, in the order that suits a database: series by name, candles by
-// open time, and of several entries of one key only the last. The order also keeps two writers
-// from waiting for each other's rows.
+// Batch is what a Write has to do, in the order that suits a database.
 type Batch struct {
-	Runs    []Run          // one per series with candles
-	Gaps    []candle.Gap   // by series and Range.From, their Series filled in
-	Candles int            // in all runs together
-	Audits  []candle.Audit // by series, those of one series in the order of the entries; their Series filled in
+	Stages  []Stage      // one after the other; nearly always one
+	Gaps    []candle.Gap // by series and Range.From, their Series filled in
+	Candles int          // in all runs together
 }
 
 // Empty tells that there is nothing to do.
-func (b Batch) Empty() bool { return len(b.Runs)+len(b.Gaps)+len(b.Audits) == 0 }
+func (b Batch) Empty() bool { return len(b.Stages)+len(b.Gaps) == 0 }
+
+// Stage is a part of a batch: candles, then audits. Its runs are in an order of their own: series by name,
+// candles by open time, and of several entries of one key only the last. That order also keeps two writers
+// from waiting for each other's rows.
+type Stage struct {
+	Runs     []Run          // one per series with candles
+	Audits   []candle.Audit // by series, those of one series in the order of the entries; their Series filled in
+	Verified bool           // whether its candles are; see Entry
+}
 
 // Run is the candles of one series, ascending by open time, no open time twice. The candles are
 // those of the entries, not copies.
@@ -39,25 +46,11 @@ func (r Run) Span() candle.Range {
 // Plan arranges entries for writing. It refuses, with problem.Invalid, a series that cannot be a
 // row of any database; such entries would fail however often they are tried again.
 func Plan(entries []Entry) (Batch, error) {
-	type group struct {
-		run     Run
-		ordered bool // strictly ascending so far, as a writer normally brings them
-	}
-	groups := make(map[candle.Series]*group)
+	var b Batch
 	gaps := make(map[gapKey]candle.Gap)
-	var audits []candle.Audit
-	var last *group // consecutive entries are mostly of one series
+	stage := newPlan()
 	for i := range entries {
 		e := &entries[i]
-		if e.Audit != nil {
-			if err := checkSeries(e.Series); err != nil {
-				return Batch{}, err
-			}
-			audit := *e.Audit
-			audit.Series = e.Series
-			audits = append(audits, audit)
-			continue
-		}
 		if e.Gap != nil {
 			if err := checkSeries(e.Series); err != nil {
 				return Batch{}, err
@@ -67,38 +60,103 @@ func Plan(entries []Entry) (Batch, error) {
 			gaps[gapKey{e.Series, gap.Range.From}] = gap
 			continue
 		}
-		if last == nil || last.run.Series != e.Series {
-			if last = groups[e.Series]; last == nil {
-				if err := checkSeries(e.Series); err != nil {
-					return Batch{}, err
-				}
-				last = &group{run: Run{Series: e.Series}, ordered: true}
-				groups[e.Series] = last
+		g, err := stage.group(e.Series)
+		if err != nil {
+			return Batch{}, err
+		}
+		if e.Audit != nil {
+			audit := *e.Audit
+			audit.Series = e.Series
+			g.audits = append(g.audits, audit)
+			continue
+		}
+		if stage.candles > 0 && stage.verified != e.Verified || g.audited(e.Candle.OpenTime) {
+			b.add(stage)
+			stage = newPlan()
+			if g, err = stage.group(e.Series); err != nil {
+				return Batch{}, err
 			}
 		}
-		if n := len(last.run.Candles); n > 0 && last.run.Candles[n-1].OpenTime >= e.Candle.OpenTime {
-			last.ordered = false
-		}
-		last.run.Candles = append(last.run.Candles, &e.Candle)
+		stage.verified = e.Verified
+		stage.candles++
+		g.add(&e.Candle)
 	}
-	b := Batch{Runs: make([]Run, 0, len(groups)), Gaps: make([]candle.Gap, 0, len(gaps))}
-	for _, g := range groups {
-		if !g.ordered {
-			g.run.Candles = lastOfEach(g.run.Candles)
-		}
-		b.Runs = append(b.Runs, g.run)
-		b.Candles += len(g.run.Candles)
-	}
+	b.add(stage)
+	b.Gaps = make([]candle.Gap, 0, len(gaps))
 	for _, gap := range gaps {
 		b.Gaps = append(b.Gaps, gap)
 	}
-	slices.SortStableFunc(audits, func(x, y candle.Audit) int { return CompareSeries(x.Series, y.Series) })
-	b.Audits = audits
-	slices.SortFunc(b.Runs, func(x, y Run) int { return CompareSeries(x.Series, y.Series) })
 	slices.SortFunc(b.Gaps, func(x, y candle.Gap) int {
 		return cmp.Or(CompareSeries(x.Series, y.Series), cmp.Compare(x.Range.From, y.Range.From))
 	})
 	return b, nil
+}
+
+// plan is a stage in the making.
+type plan struct {
+	groups   map[candle.Series]*group
+	last     *group // consecutive entries are mostly of one series
+	candles  int
+	verified bool
+}
+
+func newPlan() *plan { return &plan{groups: make(map[candle.Series]*group)} }
+
+// group is what a stage has of one series.
+type group struct {
+	run     Run
+	ordered bool // strictly ascending so far, as a writer normally brings them
+	audits  []candle.Audit
+}
+
+func (p *plan) group(series candle.Series) (*group, error) {
+	if p.last != nil && p.last.run.Series == series {
+		return p.last, nil
+	}
+	g := p.groups[series]
+	if g == nil {
+		if err := checkSeries(series); err != nil {
+			return nil, err
+		}
+		g = &group{run: Run{Series: series}, ordered: true}
+		p.groups[series] = g
+	}
+	p.last = g
+	return g, nil
+}
+
+func (g *group) add(c *candle.Candle) {
+	if n := len(g.run.Candles); n > 0 && g.run.Candles[n-1].OpenTime >= c.OpenTime {
+		g.ordered = false
+	}
+	g.run.Candles = append(g.run.Candles, c)
+}
+
+// audited tells that an audit of the stage covers a candle, which must not count before it then.
+func (g *group) audited(open candle.Millis) bool {
+	return slices.ContainsFunc(g.audits, func(a candle.Audit) bool { return a.Range.Contains(open) })
+}
+
+// add adds a stage to the batch, if there is anything in it.
+func (b *Batch) add(p *plan) {
+	if len(p.groups) == 0 {
+		return
+	}
+	stage := Stage{Runs: make([]Run, 0, len(p.groups)), Verified: p.verified}
+	for _, g := range p.groups {
+		stage.Audits = append(stage.Audits, g.audits...)
+		if len(g.run.Candles) == 0 {
+			continue
+		}
+		if !g.ordered {
+			g.run.Candles = lastOfEach(g.run.Candles)
+		}
+		stage.Runs = append(stage.Runs, g.run)
+		b.Candles += len(g.run.Candles)
+	}
+	slices.SortFunc(stage.Runs, func(x, y Run) int { return CompareSeries(x.Series, y.Series) })
+	slices.SortStableFunc(stage.Audits, func(x, y candle.Audit) int { return CompareSeries(x.Series, y.Series) })
+	b.Stages = append(b.Stages, stage)
 }
 
 type gapKey struct {
@@ -120,20 +178,37 @@ func lastOfEach(candles []*candle.Candle) []*candle.Candle {
 	return kept
 }
 
+// Audited tells that the batch has audits.
+func (b Batch) Audited() bool {
+	return slices.ContainsFunc(b.Stages, func(s Stage) bool { return len(s.Audits) > 0 })
+}
+
 // AllSeries lists the series of the batch's runs, gaps and audits, each once, in order.
 func (b Batch) AllSeries() []candle.Series {
-	all := make([]candle.Series, 0, len(b.Runs)+len(b.Gaps)+len(b.Audits))
-	for _, r := range b.Runs {
-		all = append(all, r.Series)
+	var all []candle.Series
+	for _, s := range b.Stages {
+		for _, r := range s.Runs {
+			all = append(all, r.Series)
+		}
+		for _, a := range s.Audits {
+			all = append(all, a.Series)
+		}
 	}
 	for _, g := range b.Gaps {
 		all = append(all, g.Series)
 	}
-	for _, a := range b.Audits {
-		all = append(all, a.Series)
-	}
 	slices.SortFunc(all, CompareSeries)
 	return slices.Compact(all)
+}
+
+// Steps gives how far apart the candles of a gap open, in milliseconds, and how many they are: more than can
+// ever be stored for timeframes that are not Anchored, whose candles cannot be counted so.
+func Steps(gap candle.Gap) (step, n int64) {
+	tf := gap.Series.Timeframe
+	if !tf.Anchored() {
+		return 1, math.MaxInt64
+	}
+	return tf.Step().Milliseconds(), tf.Count(gap.Range.From, gap.Range.To)
 }
 
 // CompareSeries orders series by exchange, symbol and length of the timeframe.

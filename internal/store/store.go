@@ -124,6 +124,9 @@ type Entry struct {
 	Candle candle.Candle
 	Gap    *candle.Gap   // nil for a candle
 	Audit  *candle.Audit // nil for a candle
+	// Verified tells that the candle was read from the venue's history just now, so that it may replace
+	// one that is confirmed. What came over the bus may be older than the confirmation.
+	Verified bool
 }
 
 // Written counts what a Write did, by candle, and what its audits found.
@@ -131,8 +134,10 @@ type Written struct {
 	New     int // was not stored before
 	Same    int // was stored with the same values
 	Changed int // was stored with other values, which are replaced
-	// Changes are the first MaxChanges of those that were changed, by series and open time.
-	Changes []Change
+	Kept    int // was stored with other values, which are confirmed and stay
+	// Changes are the first MaxChanges of those that were changed, and Keeps of those that were kept, by
+	// series and open time.
+	Changes, Keeps []Change
 
 	Confirmed int // audits that confirmed something
 	// Vanished are candles that are stored and that the venue, by an audit which confirmed something, no
@@ -155,10 +160,10 @@ func (w *Written) Audited(a candle.Audit, stored int64, moved, known bool) {
 	}
 }
 
-// MaxChanges bounds Written.Changes.
+// MaxChanges bounds Written.Changes and Written.Keeps.
 const MaxChanges = 20
 
-// Change is a stored candle that was replaced.
+// Change is a stored candle that was replaced, or was to be.
 type Change struct {
 	Series   candle.Series
 	Old, New candle.Candle
@@ -187,11 +192,13 @@ type Candles interface {
 	// Write stores a batch in one transaction, in the order of the entries: a later entry of the
 	// same key wins. When it returns without error the batch is durable. It is idempotent. A gap
 	// replaces the ledger's row of the same Series and Range.From; what becomes of a gap is decided
-	// by who sends it, not here.
+	// by who sends it, not here, with one exception: a row that is repaired, in a timeframe that is
+	// Anchored, is not replaced by one that calls missing what is all stored.
 	//
-	// An audit counts after the candles and gaps of its batch. It confirms its range if at least Rows
-	// candles of it are stored, and if the range touches or overlaps what is confirmed of the series
-	// already, where something is.
+	// An audit confirms its range if at least Rows candles of it are stored, and if the range touches or
+	// overlaps what is confirmed of the series already, where something is. A candle that is stored and
+	// confirmed is replaced by one that is Verified only: others may have waited somewhere since before
+	// the audit. Those of the audit's batch count before it, but for those behind it that it covers.
 	Write(ctx context.Context, entries []Entry) (Written, error)
 	// Resume tells where to take up a series. Missing lists the stretches without candles between
 	// the oldest and the newest stored one, less those the ledger knows as absent, and the open gaps of

@@ -15,7 +15,7 @@ func (x *run) compare(ctx context.Context, both sides) error {
 	miss := func(c candle.Candle) {
 		x.counts.Missing++
 		missed = append(missed, c.OpenTime)
-		corrections = append(corrections, store.Entry{Series: series, Candle: c})
+		corrections = append(corrections, store.Entry{Series: series, Candle: c, Verified: true})
 		x.watcher.Difference(Difference{Kind: Missing, Served: c})
 		x.steps.note(c.OpenTime)
 	}
@@ -33,7 +33,7 @@ func (x *run) compare(ctx context.Context, both sides) error {
 		}
 		if !served[0].Equal(stored) {
 			x.counts.Differing++
-			corrections = append(corrections, store.Entry{Series: series, Candle: served[0]})
+			corrections = append(corrections, store.Entry{Series: series, Candle: served[0], Verified: true})
 			x.watcher.Difference(Difference{Kind: Differing, Stored: stored, Served: served[0]})
 		}
 		served = served[1:]

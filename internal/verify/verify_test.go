@@ -258,6 +258,27 @@ func TestWhatIsOlderThanTheConfirmedIsConfirmedWithIt(t *testing.T) {
 	}
 }
 
+// The writer may not replace what is confirmed: what it brings may be older. A verification has just asked.
+func TestAVerificationCorrectsWhatIsConfirmed(t *testing.T) {
+	t.Parallel()
+	b := set(t, minutes(60))
+	b.store(b.venue.rows...)
+	if b.verify(Task{}); b.confirmed() != "0-59" {
+		t.Fatalf("confirmed is %s", b.confirmed())
+	}
+	b.venue.rows[30] = at(30, "199.5")
+	if report, told := b.verify(Task{}); report.Corrected != 1 || len(told) != 1 {
+		t.Errorf("%+v %v", report, told)
+	}
+	if _, told := b.verify(Task{}); told != nil {
+		t.Errorf("it is still not what the venue has: %v", told)
+	}
+	b.store(minutes(60)...)
+	if _, told := b.verify(Task{}); told != nil {
+		t.Errorf("the writer replaced what is confirmed: %v", told)
+	}
+}
+
 // However long a series is, one window of it is held at a time.
 func TestALongSeriesIsReadInWindows(t *testing.T) {
 	t.Parallel()

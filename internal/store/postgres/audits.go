@@ -61,30 +61,30 @@ func confirmedTo(rows, firstSeen [][][]byte) (candle.Millis, error) {
 	return candle.Millis(first[0][0]) - 1, nil
 }
 
-// changes reads what upsert_candles.sql tells of candles that were replaced: a line for each, with the
-// number of its series and its former values as candle.AppendCSV writes them.
-func (u upsert) changes(w *store.Written, lines []byte) error {
+// changes reads what upsert_candles.sql tells of candles that were replaced, or kept: a line for each, with
+// the number of its series and the former values as candle.AppendCSV writes them. They are appended to told.
+func (u upsert) changes(told []store.Change, lines []byte) ([]store.Change, error) {
 	if len(lines) == 0 {
-		return nil
+		return told, nil
 	}
 	for line := range strings.SplitSeq(string(lines), "\n") {
-		if len(w.Changes) == store.MaxChanges {
+		if len(told) == store.MaxChanges {
 			break
 		}
 		number, former, _ := strings.Cut(line, " ")
 		nr, err := strconv.Atoi(number)
 		if err != nil || nr < 1 || nr > len(u.runs) {
-			return fmt.Errorf("a replaced candle is of series %q of %d", number, len(u.runs))
+			return nil, fmt.Errorf("a stored candle is of series %q of %d", number, len(u.runs))
 		}
 		old, err := candle.ParseCSV(former)
 		if err != nil {
-			return fmt.Errorf("a replaced candle: %w", err)
+			return nil, fmt.Errorf("a stored candle: %w", err)
 		}
 		for _, c := range u.runs[nr-1].Candles {
 			if c.OpenTime == old.OpenTime {
-				w.Changes = append(w.Changes, store.Change{Series: u.runs[nr-1].Series, Old: old, New: *c})
+				told = append(told, store.Change{Series: u.runs[nr-1].Series, Old: old, New: *c})
 			}
 		}
 	}
-	return nil
+	return told, nil
 }

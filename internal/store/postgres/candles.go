@@ -62,17 +62,22 @@ func (s *Store) Write(ctx context.Context, entries []store.Entry) (store.Written
 // (PostgreSQL manual, "Pipelining"), so it needs neither BEGIN nor COMMIT.
 func writeSmall(ctx context.Context, conn *pgconn.PgConn, b store.Batch) (store.Written, error) {
 	var trip trip
-	trip.add(registerSeriesSQL, namesOf(b.AllSeries())...)
-	trip.addUpserts(b.Runs)
+	trip.addSeries(b)
+	trip.addStages(b.Stages)
 	trip.addGaps(b.Gaps)
-	trip.addAudits(b.Audits)
 	if err := trip.run(ctx, conn); err != nil {
 		return store.Written{}, err
 	}
-	return trip.written()
+	written, err := trip.written()
+	if err != nil {
+		return store.Written{}, err
+	}
+	err = countKept(ctx, conn, b, trip.results[1].Rows, &written)
+	return written, err
 }
 
-// writeLarge stores a batch in an explicit transaction, by COPY where mayCopy and nothing is stored.
+// writeLarge stores a batch in an explicit transaction, by COPY where mayCopy and nothing is stored: candles
+// of the first stage, that of a back-fill has no other.
 func writeLarge(ctx context.Context, conn *pgconn.PgConn, b store.Batch, mayCopy bool) (written store.Written, err error) {
 	defer func() {
 		if err != nil && conn.TxStatus() != 'I' && !conn.IsClosed() {
@@ -82,18 +87,19 @@ func writeLarge(ctx context.Context, conn *pgconn.PgConn, b store.Batch, mayCopy
 	}()
 	var begin trip
 	begin.add("BEGIN")
-	begin.add(registerSeriesSQL, namesOf(b.AllSeries())...)
-	begin.add(occupiedSQL, spansOf(b.Runs)...)
+	begin.addSeries(b)
+	runs := b.Stages[0].Runs // a large batch has candles
+	begin.add(occupiedSQL, spansOf(runs)...)
 	if err := begin.run(ctx, conn); err != nil {
 		return store.Written{}, err
 	}
-	states := begin.results[2].Rows
-	if len(states) != len(b.Runs) {
-		return store.Written{}, fmt.Errorf("%d of %d series have an id", len(states), len(b.Runs))
+	states := begin.results[len(begin.results)-1].Rows
+	if len(states) != len(runs) {
+		return store.Written{}, fmt.Errorf("%d of %d series have an id", len(states), len(runs))
 	}
 	var fresh copyReader
 	var occupied []store.Run
-	for i, run := range b.Runs {
+	for i, run := range runs {
 		if mayCopy && string(states[i][1]) == "f" {
 			fresh.add(string(states[i][0]), run.Candles)
 		} else {
@@ -109,16 +115,20 @@ func writeLarge(ctx context.Context, conn *pgconn.PgConn, b store.Batch, mayCopy
 			return store.Written{}, fmt.Errorf("COPY stored %d of %d candles", tag.RowsAffected(), fresh.rows)
 		}
 	}
+	stages := slices.Clone(b.Stages)
+	stages[0].Runs = occupied
 	var end trip
-	end.addUpserts(occupied)
+	end.addStages(stages)
 	end.addGaps(b.Gaps)
-	end.addAudits(b.Audits)
 	end.add("COMMIT")
 	if err := end.run(ctx, conn); err != nil {
 		return store.Written{}, err
 	}
-	written, err = end.written()
+	if written, err = end.written(); err != nil {
+		return written, err
+	}
 	written.New += fresh.rows
+	err = countKept(ctx, conn, b, begin.results[2].Rows, &written)
 	return written, err
 }
 
@@ -131,7 +141,7 @@ type trip struct {
 	results []*pgconn.Result
 }
 
-// upsert is one upsert statement of a trip.
+// upsert is one statement of a trip about candles.
 type upsert struct {
 	result, candles int
 	runs            []store.Run
@@ -142,14 +152,33 @@ func (t *trip) add(sql string, params ...[]byte) {
 	t.queued++
 }
 
-// addUpserts adds upserts for all candles of runs, in pieces of pieceRows.
-func (t *trip) addUpserts(runs []store.Run) {
+// addSeries registers the series of a batch and locks them. Its two answers are the next ones.
+func (t *trip) addSeries(b store.Batch) {
+	names := namesOf(b.AllSeries())
+	t.add(registerSeriesSQL, names...)
+	lock := shareSeriesSQL
+	if b.Audited() {
+		lock = lockSeriesSQL
+	}
+	t.add(lock, names...)
+}
+
+// addStages adds the candles and audits of a batch.
+func (t *trip) addStages(stages []store.Stage) {
+	for _, s := range stages {
+		t.addRuns(s.Runs, upsertCandlesSQL, strconv.AppendBool(nil, s.Verified))
+		t.addAudits(s.Audits)
+	}
+}
+
+// addRuns adds a statement for all candles of runs, in pieces of pieceRows.
+func (t *trip) addRuns(runs []store.Run, sql string, more ...[]byte) {
 	var piece []store.Run
 	rows := 0
 	flush := func() {
 		if rows > 0 {
 			t.upserts = append(t.upserts, upsert{result: t.queued, candles: rows, runs: piece})
-			t.add(upsertCandlesSQL, candleArrays(piece)...)
+			t.add(sql, append(candleArrays(piece), more...)...)
 			piece, rows = nil, 0
 		}
 	}
@@ -202,7 +231,7 @@ func (t *trip) written() (store.Written, error) {
 		w.New += fresh
 		w.Changed += changed
 		w.Same += u.candles - fresh - changed
-		if err := u.changes(&w, row[0][2]); err != nil {
+		if w.Changes, err = u.changes(w.Changes, row[0][2]); err != nil {
 			return store.Written{}, err
 		}
 	}

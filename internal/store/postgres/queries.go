@@ -29,8 +29,12 @@ var (
 	insertLifeSQL string
 	//go:embed queries/jumps.sql
 	jumpsSQL string
+	//go:embed queries/kept.sql
+	keptSQL string
 	//go:embed queries/ledger.sql
 	ledgerSQL string
+	//go:embed queries/lock_series.sql
+	lockSeriesSQL string
 	//go:embed queries/newest.sql
 	newestSQL string
 	//go:embed queries/occupied.sql
@@ -57,6 +61,8 @@ var (
 	selectLivesSQL string
 	//go:embed queries/select_series.sql
 	selectSeriesSQL string
+	//go:embed queries/share_series.sql
+	shareSeriesSQL string
 	//go:embed queries/stock.sql
 	stockSQL string
 	//go:embed queries/update_collector.sql

@@ -79,7 +79,7 @@ func appendCopyRow(dst []byte, id string, c *candle.Candle) []byte {
 	return append(dst, '\n')
 }
 
-// candleArrays gives the parameters of upsert_candles.sql.
+// candleArrays gives the parameters of kept.sql, and the first ones of upsert_candles.sql.
 func candleArrays(runs []store.Run) [][]byte {
 	series := make([]candle.Series, len(runs))
 	var numbers [4]array // number of the series, open time, close time, trades
@@ -109,7 +109,7 @@ func candleArrays(runs []store.Run) [][]byte {
 // gapArrays gives the parameters of upsert_gaps.sql.
 func gapArrays(gaps []candle.Gap) [][]byte {
 	series := make([]candle.Series, len(gaps))
-	var from, to, state, proofs, checked array
+	var from, to, state, proofs, checked, step, steps array
 	for i, gap := range gaps {
 		series[i] = gap.Series
 		from.integer(int64(gap.Range.From))
@@ -117,8 +117,11 @@ func gapArrays(gaps []candle.Gap) [][]byte {
 		state.text(string(gap.State))
 		proofs.integer(int64(gap.Proofs))
 		checked.integer(int64(gap.CheckedAt))
+		apart, n := store.Steps(gap)
+		step.integer(apart)
+		steps.integer(n)
 	}
-	return append(namesOf(series), from.bytes(), to.bytes(), state.bytes(), proofs.bytes(), checked.bytes())
+	return append(namesOf(series), from.bytes(), to.bytes(), state.bytes(), proofs.bytes(), checked.bytes(), step.bytes(), steps.bytes())
 }
 
 // namesOf gives three arrays: exchanges, symbols, timeframes.

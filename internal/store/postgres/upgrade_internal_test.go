@@ -64,11 +64,10 @@ func TestADatabaseOfVersion2KeepsItsRows(t *testing.T) {
 	execute(t, s,
 		`INSERT INTO collectors (pid, timeframe, symbol, status, started_at, exchange, since, wanted, host, instance, run_id, restarts)
 			VALUES (4711, '1m', 'ETHUSDT', 'running', '2025-11-04T10:30:00.123Z', 'binance', 5, true, 'one', 'one:/data', 'r', 3)`,
-		"INSERT INTO collectors (pid, timeframe, symbol, status, started_at, stopped_at) VALUES (1, '1m', 'OLD', 'stopped', '2025-11-04T10:30:00Z', '2025-11-05T10:30:00Z')")
+		"INSERT INTO collectors (pid, timeframe, symbol, status, started_at, stopped_at) VALUES (1, '1m', 'OLD', 'stopped', '2025-11-04T10:30:00Z', '2025-11-05T10:30:00Z')",
+		"INSERT INTO series (exchange, symbol, timeframe) VALUES ('binance', 'ETHUSDT', '1m')",
+		"INSERT INTO candles (series_id, open_time, close_time, trades, open) SELECT id, 0, 0, 0, 1.0 FROM series")
 	series := candle.Series{Exchange: "binance", Symbol: "ETHUSDT", Timeframe: candle.Minute1}
-	if _, err := s.Write(ctx, []store.Entry{{Series: series, Candle: candle.Candle{Open: candle.MustDecimal("1.0")}}}); err != nil {
-		t.Fatal(err)
-	}
 	if done, err := s.Migrate(ctx); err != nil || len(done) != 2 || done[0].Version != 3 || done[1].Version != 4 {
 		t.Fatalf("Migrate applied %+v: %v", done, err)
 	}

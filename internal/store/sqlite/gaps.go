@@ -16,8 +16,9 @@ func (c session) upsertGap(ctx context.Context, id int64, gap candle.Gap) (err e
 		return err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
+	step, n := store.Steps(gap)
 	_, err = s.exec(ctx, []driver.Value{id, int64(gap.Range.From), int64(gap.Range.To),
-		string(gap.State), int64(gap.Proofs), int64(gap.CheckedAt)})
+		string(gap.State), int64(gap.Proofs), int64(gap.CheckedAt), step, n})
 	return err
 }
 

@@ -47,24 +47,38 @@ func (c session) write(ctx context.Context, b store.Batch) (written store.Writte
 			return written, err
 		}
 	}
+	for _, stage := range b.Stages {
+		if err := c.writeStage(ctx, ids, stage, &written); err != nil {
+			return written, err
+		}
+	}
+	for _, gap := range b.Gaps {
+		if err := c.upsertGap(ctx, ids[gap.Series], gap); err != nil {
+			return written, err
+		}
+	}
+	return written, nil
+}
+
+func (c session) writeStage(ctx context.Context, ids map[candle.Series]int64, stage store.Stage, written *store.Written) (err error) {
 	insert, err := c.prepare(ctx, insertCandleSQL)
 	if err != nil {
-		return written, err
+		return err
 	}
 	defer func() { err = errors.Join(err, insert.close()) }()
 	// A context that can end would cost a goroutine for every row; it is looked at now and then.
 	steady := context.WithoutCancel(ctx)
 	row := make([]driver.Value, candleColumns)
-	for _, run := range b.Runs {
+	for _, run := range stage.Runs {
 		id := ids[run.Series]
 		var stored []*candle.Candle
 		for i, one := range run.Candles {
 			if i%rowsPerLook == 0 && ctx.Err() != nil {
-				return written, ctx.Err()
+				return ctx.Err()
 			}
 			inserted, err := insert.exec(steady, appendCandle(row[:0], id, one))
 			if err != nil {
-				return written, err
+				return err
 			}
 			if inserted == 1 {
 				written.New++
@@ -74,30 +88,19 @@ func (c session) write(ctx context.Context, b store.Batch) (written store.Writte
 		}
 		for len(stored) > 0 {
 			n := min(len(stored), rowsPerCompare)
-			before := len(written.Changes)
-			changed, err := c.replaceDifferent(ctx, id, stored[:n], &written.Changes)
-			if err != nil {
-				return written, err
+			piece := store.Run{Series: run.Series, Candles: stored[:n]}
+			if err := c.replaceDifferent(ctx, id, piece, stage.Verified, written); err != nil {
+				return err
 			}
-			for i := range written.Changes[before:] {
-				written.Changes[before+i].Series = run.Series
-			}
-			written.Changed += changed
-			written.Same += n - changed
 			stored = stored[n:]
 		}
 	}
-	for _, gap := range b.Gaps {
-		if err := c.upsertGap(ctx, ids[gap.Series], gap); err != nil {
-			return written, err
+	for _, audit := range stage.Audits {
+		if err := c.confirm(ctx, ids[audit.Series], audit, written); err != nil {
+			return err
 		}
 	}
-	for _, audit := range b.Audits {
-		if err := c.confirm(ctx, ids[audit.Series], audit, &written); err != nil {
-			return written, err
-		}
-	}
-	return written, nil
+	return nil
 }
 
 // register gives the id of a series, a new one when it has none.
@@ -114,10 +117,48 @@ func (c session) register(ctx context.Context, series candle.Series) (id int64, 
 	return id, err
 }
 
-// replaceDifferent compares candles, ascending by open time, with those that are stored and
-// replaces the ones that differ. The first of all changes are kept.
-func (c session) replaceDifferent(ctx context.Context, id int64, candles []*candle.Candle, changes *[]store.Change) (changed int, err error) {
-	opens := []byte{'['}
+// replaceDifferent compares candles with those that are stored and replaces the ones that differ, but for
+// confirmed ones, which verified candles alone replace. It counts, and keeps the first of what it tells.
+func (c session) replaceDifferent(ctx context.Context, id int64, run store.Run, verified bool, written *store.Written) (err error) {
+	different, err := c.different(ctx, id, run)
+	if err != nil {
+		return err
+	}
+	written.Same += len(run.Candles) - len(different)
+	if len(different) == 0 {
+		return nil
+	}
+	var confirmed *candle.Range
+	if !verified {
+		if confirmed, err = c.confirmed(ctx, run.Series); err != nil {
+			return err
+		}
+	}
+	update, err := c.prepare(ctx, updateCandleSQL)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, update.close()) }()
+	row := make([]driver.Value, candleColumns)
+	for i := range different {
+		change := &different[i]
+		count, told := &written.Changed, &written.Changes
+		if confirmed != nil && confirmed.Contains(change.New.OpenTime) {
+			count, told = &written.Kept, &written.Keeps
+		} else if _, err = update.exec(context.WithoutCancel(ctx), appendCandle(row[:0], id, &change.New)); err != nil {
+			return err
+		}
+		*count++
+		if len(*told) < store.MaxChanges {
+			*told = append(*told, *change)
+		}
+	}
+	return err
+}
+
+// different gives those candles of a run that are stored with other values.
+func (c session) different(ctx context.Context, id int64, run store.Run) (all []store.Change, err error) {
+	candles, opens := run.Candles, []byte{'['}
 	for i, one := range candles {
 		if i > 0 {
 			opens = append(opens, ',')
@@ -125,37 +166,18 @@ func (c session) replaceDifferent(ctx context.Context, id int64, candles []*cand
 		opens = strconv.AppendInt(opens, int64(one.OpenTime), 10)
 	}
 	opens = append(opens, ']')
-	var different []*candle.Candle
-	next := 0
 	err = c.query(ctx, selectStoredSQL, []driver.Value{id, string(opens)}, func(row []driver.Value) error {
 		stored, err := decodeCandle(row)
 		if err != nil {
 			return err
 		}
-		for next < len(candles) && candles[next].OpenTime < stored.OpenTime {
-			next++
+		for len(candles) > 0 && candles[0].OpenTime < stored.OpenTime {
+			candles = candles[1:]
 		}
-		if next < len(candles) && !candles[next].Equal(stored) {
-			different = append(different, candles[next])
-			if len(*changes) < store.MaxChanges {
-				*changes = append(*changes, store.Change{Old: stored, New: *candles[next]})
-			}
+		if len(candles) > 0 && !candles[0].Equal(stored) {
+			all = append(all, store.Change{Series: run.Series, Old: stored, New: *candles[0]})
 		}
 		return nil
 	})
-	if err != nil || len(different) == 0 {
-		return 0, err
-	}
-	update, err := c.prepare(ctx, updateCandleSQL)
-	if err != nil {
-		return 0, err
-	}
-	defer func() { err = errors.Join(err, update.close()) }()
-	row := make([]driver.Value, candleColumns)
-	for _, one := range different {
-		if _, err := update.exec(context.WithoutCancel(ctx), appendCandle(row[:0], id, one)); err != nil {
-			return 0, err
-		}
-	}
-	return len(different), nil
+	return all, err
 }

@@ -62,6 +62,41 @@ var gapTests = []test{
 			}
 		}
 	}},
+	{name: "AGapWhoseCandlesAreStoredStaysRepaired", run: func(t *testing.T, s store.Store) {
+		series := eth(candle.Minute1)
+		m := func(n int) candle.Millis { return base + candle.Millis(n)*minute }
+		write(t, s, store.Written{New: 20}, bars(series, m(0), 20)...)
+		last := func(want, told candle.Gap) {
+			t.Helper()
+			write(t, s, store.Written{}, gapEntries(gap(told.Series, told.Range.From, told.Range.From, candle.GapRepaired))...)
+			write(t, s, store.Written{}, gapEntries(told)...)
+			c, err := s.Coverage(t.Context(), told.Series, told.Range)
+			if err != nil || !slices.Equal(c.Gaps, []candle.Gap{want}) {
+				t.Errorf("after %+v the ledger holds %+v, %v", told, c.Gaps, err)
+			}
+		}
+		// What was asked before the repair, or comes out of an old backlog, says that they are missing.
+		for n, state := range []candle.GapState{candle.GapOpen, candle.GapAbsent} {
+			repaired := gap(series, m(3*n), m(3*n), candle.GapRepaired)
+			last(repaired, gap(series, m(3*n), m(3*n), state))
+			last(repaired, gap(series, m(3*n), m(3*n+2), state))
+		}
+		// Where anything is missing, it counts.
+		tail := gap(series, m(18), m(21), candle.GapOpen)
+		last(tail, tail)
+		away := gap(series, m(30), m(31), candle.GapAbsent)
+		last(away, away)
+		// A candle off the grid, beside one that is on it, does not stand for another one.
+		write(t, s, store.Written{New: 2}, opens(series, m(40), m(40)+1)...)
+		odd := gap(series, m(40), m(41), candle.GapOpen)
+		last(odd, odd)
+		// Nobody has ever repaired this one.
+		never := gap(series, m(10), m(11), candle.GapOpen)
+		write(t, s, store.Written{}, gapEntries(never)...)
+		if c, err := s.Coverage(t.Context(), series, never.Range); err != nil || !slices.Equal(c.Gaps, []candle.Gap{never}) {
+			t.Errorf("the ledger holds %+v, %v", c.Gaps, err)
+		}
+	}},
 	{name: "CandlesAndGapsOfABatchAreOneTransaction", run: func(t *testing.T, s store.Store) {
 		series := eth(candle.Minute1)
 		for _, n := range []int{2, 1200} {

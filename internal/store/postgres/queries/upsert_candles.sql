@@ -1,7 +1,8 @@
 -- Stores candles of the series $1..$3; $4 numbers each candle's series among them, from 1. Gives
 -- how many are new, how many replaced others, and of 20 of those the former values as CSV: the whole
 -- statement sees the table as it was before. The rest were stored with the same values, and
--- are not touched. A row has xmax 0 when this statement inserted it, and its lock when it updated it.
+-- are not touched, and neither is what is confirmed, unless the candles are verified ($16): kept.sql tells of
+-- those. The series are locked (share_series.sql), so that nobody confirms anything meanwhile. A row has xmax 0 when this statement inserted it, and its lock when it updated it.
 WITH named AS (
     SELECT s.id, i.nr
     FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS i (exchange, symbol, timeframe, nr)
@@ -25,6 +26,8 @@ WITH named AS (
             c.volume, c.quote_volume, c.taker_buy_volume, c.taker_buy_quote_volume)
         IS DISTINCT FROM (excluded.close_time, excluded.trades, excluded.open, excluded.high, excluded.low, excluded.close,
             excluded.volume, excluded.quote_volume, excluded.taker_buy_volume, excluded.taker_buy_quote_volume)
+        AND ($16::boolean OR NOT EXISTS (
+            SELECT FROM series s WHERE s.id = c.series_id AND c.open_time BETWEEN s.confirmed_from AND s.confirmed_to))
     RETURNING c.xmax = 0 AS fresh, c.series_id, c.open_time
 )
 SELECT count(*) FILTER (WHERE fresh), count(*) FILTER (WHERE NOT fresh), (
