@@ -90,7 +90,7 @@ func (s *Server) cookie(r *http.Request, value string, age int) *http.Cookie {
 }
 
 func (s *Server) writeLogin(w http.ResponseWriter, r *http.Request, status int, next, failure string) {
-	lang := languageIn(r.Context())
+	lang := pageLanguageOf(r.Header.Get("Accept-Language"))
 	words := loginWords[lang]
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Content-Security-Policy", loginPolicy)
