@@ -283,3 +283,34 @@ func TestTheFiguresAreThoseThatTheirNamesSay(t *testing.T) {
 	p.shows(".system .figures", "half within 500 ms, the longest 4.00 s")
 	figure("From the bus to stored (99 %)", "12 ms")
 }
+
+// TestAPageAsksAgainWhenSomethingWasStored lets the machinery tell of itself without that anything has
+// changed, and then with it.
+func TestAPageAsksAgainWhenSomethingWasStored(t *testing.T) {
+	t.Parallel()
+	b := newBrowser(t)
+	house := newParts(t)
+	house.collects()
+	for path, asks := range map[string]string{"/completeness": "/api/series", "/completeness/binance/ETHUSDT/1m": "/api/coverage"} {
+		p := b.open(t, house.url, look{})
+		p.visit("/system") // from here on what was stored is known
+		p.shows(".system", "v1")
+		before, _ := house.counted(asks)
+		p.str(fmt.Sprintf("(history.pushState(null, '', %q), dispatchEvent(new PopStateEvent('popstate')))", path))
+		p.until("it is shown", "document.querySelector('.page[data-page=completeness] :is(tbody tr, .calendar-row)') !== null")
+		_, told := house.counted(asks)
+		eventually(t, "the system is told four times more", patience, func() bool {
+			_, now := house.counted(asks)
+			return now >= told+4
+		})
+		if n, _ := house.counted(asks); n != before+1 {
+			t.Errorf("while nothing was stored, %s asked %s %d times", path, asks, n-before)
+		}
+		house.shelf.add()
+		house.tell(func(a *api.SystemAnswer) { a.Writer.New++ })
+		eventually(t, path+" asks again", patience, func() bool {
+			n, _ := house.counted(asks)
+			return n == before+2
+		})
+	}
+}
