@@ -314,3 +314,17 @@ func TestAPageAsksAgainWhenSomethingWasStored(t *testing.T) {
 		})
 	}
 }
+
+// TestADayIsWholeInTheTables asks for the candles from a day to the same day.
+func TestADayIsWholeInTheTables(t *testing.T) {
+	t.Parallel()
+	b := newBrowser(t)
+	house := newParts(t)
+	p := b.open(t, house.url, look{})
+	p.visit("/data?table=candles&symbol=ETHUSDT&timeframe=1m&from=2026-03-03&to=2026-03-03")
+	p.shows(".data-foot", "Rows 1 to 50")
+	if _, _, csv := call(t, "GET", p.str("document.querySelector('.data-foot a').href"), ""); strings.Count(string(csv), "\n") != 1+24*60 {
+		t.Errorf("a day has %d lines of CSV", strings.Count(string(csv), "\n"))
+	}
+	p.until("the day stands in the address, and in the form", "new URLSearchParams(location.search).get('to') === '2026-03-03' && document.querySelectorAll('.data-filters [type=date]')[1].value === '2026-03-03'")
+}
