@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 
 	"velador/api"
 	"velador/internal/candle"
@@ -327,4 +328,98 @@ func TestADayIsWholeInTheTables(t *testing.T) {
 		t.Errorf("a day has %d lines of CSV", strings.Count(string(csv), "\n"))
 	}
 	p.until("the day stands in the address, and in the form", "new URLSearchParams(location.search).get('to') === '2026-03-03' && document.querySelectorAll('.data-filters [type=date]')[1].value === '2026-03-03'")
+}
+
+// TestTheChartShowsWhatWasAskedForLast has answers overtake each other, and candles come while another
+// stretch is under way.
+func TestTheChartShowsWhatWasAskedForLast(t *testing.T) {
+	t.Parallel()
+	b := newBrowser(t)
+	house := newParts(t)
+	day := func(n int) time.Time { return monday.AddDate(0, 0, n) }
+	from := func(at time.Time) string { return fmt.Sprintf("from=%d", at.UnixMilli()) }
+	before := func(at time.Time) string { return fmt.Sprintf("to=%d", at.UnixMilli()-1) }
+	page := 1000 * time.Minute
+	const loaded = "/candles from (.{16}) to (.{16})/.exec(document.querySelector('main .sr-only[id]').textContent)?.slice(1)"
+	stands := func(p *tab, first, last time.Time) {
+		t.Helper()
+		const minute = "2006-01-02 15:04" // what is older may be loaded as well
+		p.until(fmt.Sprintf("from %s to %s is loaded", first, last), fmt.Sprintf("((held) => held?.[0] <= %q && held[1] === %q)(%s)", first.Format(minute), last.Format(minute), loaded))
+	}
+	goTo := func(p *tab, at time.Time) {
+		p.str(fmt.Sprintf("((field) => (field.value = %q, field.dispatchEvent(new Event('change'))))(document.querySelector('.market-tools input[type=date]'))", at.Format(time.DateOnly)))
+	}
+	const market, candles = "/market/binance/ETHUSDT/1m", "/api/candles"
+	settle := func(p *tab) { // every answer is there, and what comes of it has been drawn
+		t.Helper()
+		asked, _ := house.counted(candles)
+		p.until("every answer is there", fmt.Sprintf("performance.getEntriesByType('resource').filter(({name}) => name.includes('%s?')).length === %d", candles, asked))
+		p.str("(window.painted = 0, requestAnimationFrame(function frame() { if (++window.painted < 5) requestAnimationFrame(frame) }))")
+		p.until("it is painted", "window.painted === 5")
+	}
+
+	p := b.open(t, house.url, look{})
+	p.visit(market + "?at=" + day(2).Format(time.DateOnly))
+	p.shows(".market-state", "Live")
+	stands(p, day(2).Add(-page), day(2).Add(page-time.Minute))
+
+	// Of two days that are jumped to, the second one counts, whichever comes first.
+	begun, letGo := house.keep(candles+"?", before(day(3)))
+	goTo(p, day(3))
+	eventually(t, "the first day is asked for", patience, begun)
+	goTo(p, day(4))
+	stands(p, day(4).Add(-page), day(4).Add(page-time.Minute))
+	letGo()
+	settle(p)
+	stands(p, day(4).Add(-page), day(4).Add(page-time.Minute))
+
+	// Who goes back to the newest ones while a day is under way, stays there.
+	p.click(".market-tools button", "Newest")
+	stands(p, day(5).Add(-page), day(5).Add(-time.Minute))
+	begun, letGo = house.keep(candles+"?", from(day(2)))
+	goTo(p, day(2))
+	eventually(t, "the day is asked for", patience, begun)
+	p.click(".market-tools button", "Newest")
+	letGo()
+	settle(p)
+	stands(p, day(5).Add(-page), day(5).Add(-time.Minute))
+
+	// What is older than the one is no part of the other.
+	begun, letGo = house.keep(candles+"?", "order=desc", "to=")
+	p.tabTo("the chart", "el.matches('.market-chart')")
+	p.press(kb.Home)
+	eventually(t, "what is older is asked for", patience, begun)
+	goTo(p, day(2))
+	stands(p, day(2).Add(-page), day(2).Add(page-time.Minute))
+	letGo()
+	settle(p)
+	stands(p, day(2).Add(-page), day(2).Add(page-time.Minute))
+
+	// A candle that is stored while the newest are on their way is in none of the answers.
+	begun, letGo = house.keep(candles+"?", "order=desc", "!to=")
+	p.click(".market-tools button", "Newest")
+	eventually(t, "the newest are asked for", patience, begun)
+	stored := house.shelf.add()
+	house.market.Store(house.shelf.all.Series, stored)
+	forming := house.shelf.now().Stored[0]
+	forming.OpenTime, forming.Close = stored.From+60_000, candle.MustDecimal("123.45")
+	house.market.Form(house.shelf.all.Series, forming)
+	p.shows(".market-price", "123.45") // the stream has told of what came before it
+	letGo()
+	stands(p, day(5).Add(-page), day(5))
+
+	// One that was stored between an answer and the stream's beginning is asked for when the next one comes.
+	p = b.open(t, house.url, look{})
+	p.meant("503")
+	house.deafen(true)
+	p.visit(market + "?at=" + day(2).Format(time.DateOnly))
+	p.shows(".market-state", "lost")
+	p.click(".market-tools button", "Newest")
+	stands(p, day(5).Add(time.Minute-page), day(5))
+	house.shelf.add()
+	house.deafen(false)
+	p.shows(".market-state", "Live")
+	house.market.Store(house.shelf.all.Series, house.shelf.add())
+	stands(p, day(5).Add(time.Minute-page), day(5).Add(2*time.Minute))
+	p.until("nothing is missing", "!document.querySelector('.market-keys').innerText.includes('missing')")
 }
