@@ -423,3 +423,22 @@ func TestTheChartShowsWhatWasAskedForLast(t *testing.T) {
 	stands(p, day(5).Add(time.Minute-page), day(5).Add(2*time.Minute))
 	p.until("nothing is missing", "!document.querySelector('.market-keys').innerText.includes('missing')")
 }
+
+// TestTheReferenceIsFitToBeRead has axe judge the page of the API. What stands in it is Swagger UI's: its
+// colours, the buttons in its buttons and its lists without a name are not ours to mend.
+func TestTheReferenceIsFitToBeRead(t *testing.T) {
+	t.Parallel()
+	axe := axeCore(t)
+	b := newBrowser(t)
+	p := b.open(t, newParts(t).url, look{})
+	p.bring(axe)
+	p.do(chromedp.Navigate(p.home + "/docs"))
+	p.until("the operations are listed", "document.querySelectorAll('.opblock').length > 5")
+	p.until("it has a heading and a main part, and a language", "document.querySelectorAll('h1').length === 1 && document.querySelectorAll('main').length === 1 && document.documentElement.lang === 'en'")
+	theirs := []string{"color-contrast", "nested-interactive", "select-name"}
+	p.judged("docs", false, theirs...)
+	p.str("document.querySelector('.opblock-post .opblock-summary-control').click()")
+	p.until("an operation is shown", "document.querySelector('.opblock-body .response') !== null")
+	p.judged("docs with an operation", false, theirs...)
+	p.shot("docs")
+}
