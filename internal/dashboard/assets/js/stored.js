@@ -1,8 +1,10 @@
 // When to ask again for what the database holds.
 
+const seldom = 60_000 // ms: another server on the same database stores too, and this one does not hear of it
+
 /**
  * whenStored calls act, which asks for what is shown, after something was stored since it was asked the
- * last time, and once in `least` ms at most. What act could not get is asked for again.
+ * last time, once in `least` ms at most, and now and then all the same. What act could not get is asked for again.
  */
 export function whenStored(live, signal, least, act) {
   let asked = live.stored
@@ -23,7 +25,8 @@ export function whenStored(live, signal, least, act) {
     busy = false
   }
   live.on('system', () => {
-    if (timer === 0 && !busy && !signal.aborted && live.stored !== asked) timer = setTimeout(look, Math.max(0, at + least - Date.now()))
+    if (timer !== 0 || busy || signal.aborted) return
+    if (live.stored !== asked || Date.now() - at > seldom) timer = setTimeout(look, Math.max(0, at + least - Date.now()))
   }, signal)
   signal.addEventListener('abort', () => clearTimeout(timer), { once: true })
 }
