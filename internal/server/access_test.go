@@ -57,13 +57,18 @@ func TestABrowserIsLedToTheDoorAndBack(t *testing.T) {
 	if door.status != 200 || !strings.Contains(door.body, "Sign in to velador") || !strings.Contains(door.body, `value="/market/binance/ETHUSDT/1m?at=2026-11-24"`) {
 		t.Errorf("the door is %d %s", door.status, door.body)
 	}
+	for header, want := range map[string]string{"es-MX,es;q=0.9,en;q=0.8": "es", "fr-FR,fr;q=0.9": "en", "fr,es;q=0.5": "es", "": "en"} { // as the pages choose
+		if door := h.get("/login", append(page, "Accept-Language", header)...); !strings.Contains(door.body, `<html lang="`+want+`">`) || strings.Contains(door.body, "Entrar") != (want == "es") {
+			t.Errorf("for %q the door is %s", header, door.body)
+		}
+	}
 	if policy := door.header.Get("Content-Security-Policy"); !strings.Contains(policy, "default-src 'none'") || !strings.Contains(policy, "frame-ancestors 'none'") || strings.Contains(policy, "unsafe") {
 		t.Errorf("its policy is %s", policy)
 	}
 	form := func(token, next string) reply {
 		return h.call("POST", "/login", url.Values{"token": {token}, "next": {next}}.Encode(), "Content-Type", "application/x-www-form-urlencoded")
 	}
-	if wrong := form("wrong", "/"); wrong.status != 401 || !strings.Contains(wrong.body, "Ese token no es válido.") || wrong.header.Get("Set-Cookie") != "" {
+	if wrong := form("wrong", "/"); wrong.status != 401 || !strings.Contains(wrong.body, "That token is not valid.") || wrong.header.Get("Set-Cookie") != "" {
 		t.Errorf("a wrong token: %d %s", wrong.status, wrong.body)
 	}
 	in := form(" "+readToken+" ", "/system")

@@ -20,15 +20,19 @@ const maxLanguages = 32
 // languageOf chooses by an Accept-Language header (RFC 9110 section 12.5.4): English only where the
 // client prefers it to Spanish, Spanish in every other case. A region does not matter: en-US is
 // English. Of two equal weights the first wins; a weight that cannot be read counts as nothing.
-func languageOf(header string) language {
-	if header == "" {
-		return spanish
-	}
+func languageOf(header string) language { return choose(header, spanish, english) }
+
+// pageLanguageOf chooses that of a page, as the dashboard's own script does: Spanish only where the
+// reader prefers it to English. Who reads neither is likelier to understand English.
+func pageLanguageOf(header string) language { return choose(header, english, spanish) }
+
+// choose gives the other language only where a header prefers it to the usual one.
+func choose(header string, usual, other language) language {
 	type wish struct {
 		weight float64
 		place  int // 0: it is not named
 	}
-	var en, es, other wish
+	var mine, its, whichever wish
 	place := 0
 	for part := range strings.SplitSeq(header, ",") {
 		if place++; place > maxLanguages {
@@ -38,12 +42,12 @@ func languageOf(header string) language {
 		primary, _, _ := strings.Cut(strings.ToLower(strings.TrimSpace(tag)), "-")
 		var known *wish
 		switch primary {
-		case string(english):
-			known = &en
-		case string(spanish):
-			known = &es
+		case string(usual):
+			known = &mine
+		case string(other):
+			known = &its
 		case "*":
-			known = &other
+			known = &whichever
 		default:
 			continue
 		}
@@ -51,13 +55,13 @@ func languageOf(header string) language {
 			*known = wish{weight, place}
 		}
 	}
-	if es.place == 0 {
-		es = other // any language means ours
+	if mine.place == 0 {
+		mine = whichever // any language means the usual one
 	}
-	if en.place > 0 && (en.weight > es.weight || (en.weight == es.weight && en.weight > 0 && en.place < es.place)) {
-		return english
+	if its.place > 0 && (its.weight > mine.weight || (its.weight == mine.weight && its.weight > 0 && its.place < mine.place)) {
+		return other
 	}
-	return spanish
+	return usual
 }
 
 // weightOf reads the parameters of a preference: q=0.8, and 1 when there is none.

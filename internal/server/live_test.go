@@ -205,7 +205,9 @@ func TestTroubleIsToldOnceAndEndsWithTheWholeList(t *testing.T) {
 		t.Errorf("it is told as %s", got)
 	}
 	late := h.stream("/api/events")
-	late.want("trouble")
+	if first, then := late.next(), late.next(); first.name != "collectors" || then.name != "trouble" {
+		t.Errorf("who comes in the middle gets %s and then %s: a whole list after the trouble would end it", first.name, then.name)
+	}
 	h.fleet.Fail(nil)
 	s.want("collectors")
 	if got := late.want("collectors").data; !strings.Contains(got, `"id":1`) {

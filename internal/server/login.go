@@ -96,7 +96,7 @@ func isSecure(r *http.Request) bool {
 }
 
 func (s *Server) writeLogin(w http.ResponseWriter, r *http.Request, status int, next, failure string) {
-	lang := languageIn(r.Context())
+	lang := pageLanguageOf(r.Header.Get("Accept-Language"))
 	words := loginWords[lang]
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Content-Security-Policy", loginPolicy)

@@ -265,6 +265,11 @@ func (e *entry) append(b []byte, lang language) []byte {
 func (n *news) since(s *Server, seen *edition, lang language) (text string, changed <-chan struct{}) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	// The list first: a whole one ends a trouble, and who comes meanwhile gets the last one that was had.
+	if seen.list != n.now.list {
+		text += n.listSince(seen.list, lang)
+		seen.list = n.now.list
+	}
 	if seen.trouble != n.now.trouble {
 		seen.trouble = n.now.trouble
 		if n.trouble != nil {
@@ -272,10 +277,6 @@ func (n *news) since(s *Server, seen *edition, lang language) (text string, chan
 				text += eventText("trouble", string(body))
 			}
 		}
-	}
-	if seen.list != n.now.list {
-		text += n.listSince(seen.list, lang)
-		seen.list = n.now.list
 	}
 	if seen.system != n.now.system {
 		text += eventText("system", n.system)

@@ -94,6 +94,7 @@ function drawShell() {
   button.replaceChildren(h('span', { 'aria-hidden': 'true' }, dictionary.lang.toUpperCase()))
   const words = t('shell.language', { language: languages[other] })
   set(button, { 'aria-label': `${dictionary.lang.toUpperCase()}: ${words}`, title: words })
+  find('reference').hidden = Boolean(only) // the studio answers no /docs
   drawLink()
 }
 
@@ -108,7 +109,7 @@ function drawTheme() {
 let bannerTimer = 0
 function drawLink() {
   const state = only ? 'none' : live.state
-  const shown = state === 'idle' || state === 'paused' ? 'connecting' : state
+  const shown = state === 'idle' || state === 'paused' ? 'connecting' : state === 'live' && live.trouble ? 'trouble' : state
   const el = find('link-state')
   el.hidden = state === 'none'
   el.dataset.state = shown
@@ -123,6 +124,12 @@ function drawBanner({ state, error }) {
   if (state === 'live' || state === 'paused') {
     clearTimeout(bannerTimer)
     bannerTimer = 0
+    if (live.trouble) {
+      // The server is there and tries by itself; what it cannot get, it says in its own words.
+      banner.replaceChildren(icon('alert'), h('p', null, h('strong', null, t('link.troubled')), ' ', t('link.old'), ' ', live.trouble.error))
+      banner.hidden = false
+      return
+    }
     if (!banner.hidden && state === 'live') announce(t('link.back'))
     banner.hidden = true
     banner.replaceChildren()
@@ -131,7 +138,7 @@ function drawBanner({ state, error }) {
   if (state === 'connecting' || bannerTimer !== 0) return
   bannerTimer = setTimeout(() => {
     banner.replaceChildren(icon('alert'),
-      h('p', null, h('strong', null, t(live.state === 'refused' ? 'link.refused' : 'link.gone')), ' ', live.state === 'refused' ? error?.message : t('link.goneText')),
+      h('p', null, h('strong', null, t(live.state === 'refused' ? 'link.refused' : 'link.gone')), ' ', live.state === 'refused' ? error?.message : `${t('link.old')} ${t('link.again')}`),
       h('button', { class: 'button small', type: 'button', onclick: () => (live.state === 'refused' ? live.start() : retryNow()) }, t('error.again')))
     banner.hidden = false
   }, state === 'refused' ? 0 : 1200)

@@ -17,6 +17,7 @@
   }
   paint()
   night.addEventListener('change', paint) // the door has no other script
+  if (root.dataset.only === undefined) return // the door's sentences are the server's choice, and so is its language
   const spoken = kept('language') ?? navigator.languages.map((tag) => tag.slice(0, 2).toLowerCase()).find((tag) => tag === 'es' || tag === 'en')
   root.lang = spoken === 'es' || spoken === 'en' ? spoken : 'en'
 })()

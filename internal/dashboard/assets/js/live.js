@@ -1,6 +1,6 @@
 // What the server tells of itself all the time: GET /api/events, one connection for all pages.
 
-const known = new Set(['session', 'collectors', 'changes', 'system'])
+const known = new Set(['session', 'collectors', 'changes', 'trouble', 'system'])
 const kept = 180 // samples of the system: six minutes at one every two seconds
 
 export class Live {
@@ -9,6 +9,7 @@ export class Live {
   samples = [] // {at, system}, oldest first
   state = 'idle'
   ready = false // the first list has come
+  trouble = null // {error, code}: the list cannot be had, and what is known of it is old
   session = null // {name, access, signedIn}; null where the server wants no token
   #listeners = { collectors: new Set(), system: new Set(), state: new Set() }
   #api
@@ -54,6 +55,11 @@ export class Live {
     return this.#refused || this.session?.access === 'read'
   }
 
+  /** stored differs from what it was when something may have been stored, or the ledger of gaps has changed. */
+  get stored() {
+    return JSON.stringify([this.system?.writer?.new, this.system?.writer?.changed, this.system?.gaps])
+  }
+
   /** put takes an entry that a page asked for by itself. */
   put(entry) {
     this.collectors.set(entry.id, { ...entry, received: performance.now() })
@@ -77,6 +83,7 @@ export class Live {
         this.collectors = new Map()
         for (const entry of body.collectors) this.put(entry)
         this.ready = true
+        this.#troubled(null)
         this.#tell('collectors', { all: true })
         break
       }
@@ -86,6 +93,10 @@ export class Live {
         this.#tell('collectors', { all: false })
         break
       }
+      case 'trouble':
+        this.#troubled(body)
+        this.#tell('collectors', { all: false })
+        break
       case 'system':
         this.system = body
         this.samples.push({ at: this.now(), system: body })
@@ -93,6 +104,12 @@ export class Live {
         this.#tell('system', body)
         break
     }
+  }
+
+  #troubled(trouble) {
+    if (this.trouble === null && trouble === null) return
+    this.trouble = trouble
+    this.#tell('state', { state: this.state })
   }
 
   #tell(name, what) {

@@ -15,7 +15,8 @@
 //   title     title(text): what the tab and screen readers call the page; without it the route's own title
 //   api       api.get(path, {query, signal}), api.post(path, body, {signal}), api.stream(path, {query, signal, on, state, last})
 //             see api.js; a failure is an ApiError whose message is the server's own sentence
-//   live      live.collectors (Map by id), live.system (object or null), live.state, live.now() (the server's clock, ms),
+//   live      live.collectors (Map by id), live.trouble (why they cannot be had, or null), live.system (object or null), live.state,
+//             live.now() (the server's clock, ms), live.stored (differs when something may have been stored),
 //             live.on('collectors' | 'system' | 'state', fn, signal)
 //   t, lang   t(KEY, {name: value}) gives a sentence in the reader's language; lang is es or en
 //   format    numbers, bytes, durations, instants, decimals as strings: format.js

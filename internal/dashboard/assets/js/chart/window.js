@@ -21,6 +21,9 @@ export class Stretch {
   #api
   #series
   #signal
+  #turn = 0 // grows when another stretch is wanted, and when it is there: an answer to what was asked before is stale
+  #asking = 0 // questions for another stretch that are under way
+  #came = [] // candles that were stored meanwhile: an answer may have been made before them
 
   constructor(api, series, signal) {
     this.#api = api
@@ -33,26 +36,57 @@ export class Stretch {
     return answer.candles
   }
 
-  /** newest loads the end of the series. */
-  async newest() {
-    const rows = (await this.#ask({ order: 'desc' })).reverse()
-    this.candles = rows
-    this.atStart = rows.length < page
-    this.atEnd = true
+  /** turn tells whether another stretch was wanted, or came, since a question was put. */
+  get turn() {
+    return this.#turn
+  }
+
+  /** newest loads the end of the series. As around, it tells whether that is what is held now. */
+  newest() {
+    return this.#replace(async () => {
+      const rows = (await this.#ask({ order: 'desc' })).reverse()
+      return { candles: rows, atStart: rows.length < page, atEnd: true }
+    })
   }
 
   /** around loads what lies before and after an instant. */
-  async around(at) {
-    const [before, after] = await Promise.all([this.#ask({ order: 'desc', to: at - 1 }), this.#ask({ from: at })])
-    this.candles = [...before.reverse(), ...after]
-    this.atStart = before.length < page
-    this.atEnd = after.length < page
+  around(at) {
+    return this.#replace(async () => {
+      const [before, after] = await Promise.all([this.#ask({ order: 'desc', to: at - 1 }), this.#ask({ from: at })])
+      return { candles: [...before.reverse(), ...after], atStart: before.length < page, atEnd: after.length < page }
+    })
+  }
+
+  /** stay keeps what is held: an answer that is under way is for nobody any more. */
+  stay() {
+    this.#turn++
+  }
+
+  /** #replace takes another stretch, if none was wanted after it. */
+  async #replace(ask) {
+    const turn = ++this.#turn
+    this.#asking++
+    try {
+      const found = await ask()
+      if (turn !== this.#turn) return false
+      this.#turn++
+      Object.assign(this, found)
+      for (const candle of this.#came) this.#place(candle)
+      return true
+    } catch (error) {
+      if (turn !== this.#turn) return false // nobody waits for it
+      throw error
+    } finally {
+      if (--this.#asking === 0) this.#came = []
+    }
   }
 
   /** older loads a page before the oldest; the newest ones go where there are too many. It tells whether some came. */
   async older() {
     if (this.atStart || this.candles.length === 0) return false
-    const rows = (await this.#ask({ order: 'desc', to: this.candles[0].openTime - 1 })).reverse()
+    const [turn, oldest] = [this.#turn, this.candles[0].openTime]
+    const rows = (await this.#ask({ order: 'desc', to: oldest - 1 })).reverse()
+    if (turn !== this.#turn || this.candles[0].openTime !== oldest) return false
     this.atStart = rows.length < page
     this.candles = [...rows, ...this.candles]
     if (this.candles.length > most) {
@@ -65,18 +99,44 @@ export class Stretch {
   /** newer loads a page behind the newest that is held. */
   async newer() {
     if (this.atEnd || this.candles.length === 0) return false
-    const rows = await this.#ask({ from: this.candles.at(-1).openTime + 1 })
-    this.atEnd = rows.length < page
-    this.candles = [...this.candles, ...rows]
+    const turn = this.#turn
+    this.#asking++
+    try {
+      const rows = await this.#ask({ from: this.candles.at(-1).openTime + 1 })
+      if (turn !== this.#turn) return false
+      this.atEnd = rows.length < page
+      this.candles = [...this.candles, ...rows]
+      for (const candle of this.#came) this.#place(candle)
+      this.#trim()
+      return rows.length > 0
+    } finally {
+      if (--this.#asking === 0) this.#came = []
+    }
+  }
+
+  /** between asks for what a stretch of time has, where something may have been missed. It tells whether it has any. */
+  async between(from, to) {
+    const turn = this.#turn
+    const rows = await this.#ask({ from, to })
+    if (turn !== this.#turn) return false
+    for (const candle of rows) this.#place(candle)
+    return rows.length > 0
+  }
+
+  #trim() {
     if (this.candles.length > most) {
       this.candles = this.candles.slice(-most)
       this.atStart = false
     }
-    return rows.length > 0
   }
 
   /** put takes a candle that was stored just now; it tells where it went: 'end', 'inside', or '' where it is not held. */
   put(candle) {
+    if (this.#asking > 0) this.#came.push(candle)
+    return this.#place(candle)
+  }
+
+  #place(candle) {
     const last = this.candles.at(-1)
     if (!last || candle.openTime > last.openTime) {
       if (!this.atEnd) return ''

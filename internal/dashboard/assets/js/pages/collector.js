@@ -7,10 +7,12 @@ import { endOf, lifeLine } from '../lifeline.js'
 import { logView } from '../logview.js'
 import { ageOf, follows, marketOf, noteOf, phaseOf, tones, uptimeOf } from '../phases.js'
 import { openStart } from '../start.js'
+import { whenStored } from '../stored.js'
 import { everySecond, perFrame } from '../ticker.js'
 
 const livesAsked = 100
 const seriesShown = 200
+const often = 15_000 // ms between two looks at the series
 
 export async function mount(root, ctx) {
   const { t, api, live, format, signal, params, title } = ctx
@@ -148,11 +150,7 @@ export async function mount(root, ctx) {
     text(seriesCount, mine.length > seriesShown ? t('series.some', { shown: seriesShown, all: format.number(mine.length) }) : t('series.count', { n: mine.length }))
     row.render(mine.sort((a, b) => b.openGaps - a.openGaps || (a.symbol < b.symbol ? -1 : 1)).slice(0, seriesShown))
   }
-  let seriesAt = -Infinity
   const askSeries = async () => {
-    // It is asked again when candles come, and not more often than somebody can read.
-    if (performance.now() - seriesAt < 15_000) return
-    seriesAt = performance.now()
     try {
       series = (await api.get('/api/series', { signal })).series ?? []
       if (!signal.aborted) drawSeries()
@@ -160,6 +158,7 @@ export async function mount(root, ctx) {
       if (signal.aborted) return
       seriesNone.hidden = false
       text(seriesNone, error.message)
+      throw error
     }
   }
 
@@ -173,7 +172,6 @@ export async function mount(root, ctx) {
     }
     draw()
     askLives()
-    askSeries()
   })
   const gone = async () => {
     try {
@@ -187,7 +185,8 @@ export async function mount(root, ctx) {
   draw()
   drawLine()
   askLives()
-  askSeries()
+  whenStored(live, signal, often, askSeries)
+  askSeries().catch(() => {}) // it says so itself
   const view = logView(id, ctx)
   logCard.append(view.el)
   live.on('collectors', changed, signal)

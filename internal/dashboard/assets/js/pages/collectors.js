@@ -135,10 +135,11 @@ export async function mount(root, ctx) {
     sorter.value = sort
 
     const known = live.ready
-    loading.hidden = known
-    tools.hidden = known && entries.length === 0
+    const trouble = live.trouble
+    loading.hidden = known || trouble !== null
+    tools.hidden = loading.hidden && entries.length === 0
     wrap.hidden = !known || chosen.length === 0
-    none.hidden = !known || chosen.length > 0
+    none.hidden = (!known && trouble === null) || chosen.length > 0
     if (!none.hidden) drawNone(entries.length)
     const held = wrap.contains(document.activeElement)
     rows.render(chosen)
@@ -153,9 +154,13 @@ export async function mount(root, ctx) {
   }
   let noneFor = ''
   function drawNone(all) {
-    const kind = all === 0 ? (live.readOnly ? 'nothingReadOnly' : 'nothing') : 'noMatch'
+    const kind = !live.ready ? 'trouble' : all === 0 ? (live.readOnly ? 'nothingReadOnly' : 'nothing') : 'noMatch'
     if (noneFor === kind) return
     noneFor = kind
+    if (kind === 'trouble') {
+      none.replaceChildren(h('div', { class: 'empty' }, icon('alert'), h('h2', null, t('collectors.trouble')), h('p', null, live.trouble.error), h('p', null, t('collectors.troubleText'))))
+      return
+    }
     none.replaceChildren(h('div', { class: 'empty' }, icon(all === 0 ? 'market' : 'search'), h('h2', null, t(`collectors.${kind}`)), h('p', null, t(`collectors.${kind}Text`)),
       kind === 'nothing' && h('button', { class: 'button primary', type: 'button', onclick: () => openStart(ctx) }, icon('plus'), t('collectors.start')),
       kind === 'nothing' && h('p', null, t('collectors.nothingCli'), ' ', h('code', null, 'velador start ETHUSDT 1m --since 24h')),
@@ -183,11 +188,13 @@ export async function mount(root, ctx) {
   return () => list.close()
 }
 
-function drawVerdict(el, counts, { t }) {
-  const [tone, words] = counts.all === 0 ? ['calm', t('collectors.verdict.none')]
-    : counts.attention > 0 ? ['bad', t('collectors.verdict.attention', { n: counts.attention })]
-      : counts.working > 0 ? ['info', t('collectors.verdict.working', { n: counts.working })]
-        : ['good', t('collectors.verdict.good')]
+function drawVerdict(el, counts, { t, live }) {
+  const [tone, words] = live.trouble ? ['bad', t('collectors.verdict.trouble')]
+    : !live.ready ? ['calm', '\u00A0']
+      : counts.all === 0 ? ['calm', t('collectors.verdict.none')]
+        : counts.attention > 0 ? ['bad', t('collectors.verdict.attention', { n: counts.attention })]
+          : counts.working > 0 ? ['info', t('collectors.verdict.working', { n: counts.working })]
+            : ['good', t('collectors.verdict.good')]
   attr(el, 'data-tone', tone)
   text(el, words)
 }
@@ -216,11 +223,11 @@ class Tiles {
   draw(counts) {
     const { format, live, t } = this
     const system = live.system
-    this.#set('live', format.number(counts.live), t('collectors.tile.liveNote', { all: format.number(counts.all) }), counts.attention > 0 ? 'bad' : '')
-    const open = system?.gaps?.open ?? [...live.collectors.values()].reduce((n, entry) => n + entry.openGaps, 0)
+    if (live.ready) this.#set('live', format.number(counts.live), t('collectors.tile.liveNote', { all: format.number(counts.all) }), counts.attention > 0 ? 'bad' : '')
+    const open = system?.gaps?.open ?? (live.ready ? [...live.collectors.values()].reduce((n, entry) => n + entry.openGaps, 0) : null)
     this.#set('gaps', format.number(open), system?.gaps ? t('collectors.tile.gapsNote', { repaired: format.number(system.gaps.repaired), absent: format.number(system.gaps.absent) }) : '', open > 0 ? 'warn' : '')
     this.#set('stored', system?.writer?.perSecond == null ? '–' : `${format.number(system.writer.perSecond, system.writer.perSecond < 10 ? 1 : 0)}\u202F/s`, system?.writer?.new == null ? '' : t('collectors.tile.storedNote', { n: format.short(system.writer.new) }))
-    const lag = system?.writer?.lagSeconds
+    const lag = system?.writer?.closeLagSeconds
     this.#set('lag', format.lag(lag?.p50), lag?.p99 == null ? '' : t('collectors.tile.lagNote', { p99: format.lag(lag.p99) }))
   }
 }

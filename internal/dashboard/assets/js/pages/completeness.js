@@ -3,10 +3,11 @@ import { calendar } from '../chart/calendar.js'
 import { attr, h, keyed, text } from '../dom.js'
 import { timeframes } from '../format.js'
 import { icon } from '../icons.js'
+import { whenStored } from '../stored.js'
 
 const day = 86_400_000
 const often = 5_000 // ms between two looks at the newest days, while candles come
-const seldom = 60_000 // the same when nothing is heard of it
+const seldom = 600_000 // the same for all days, of which old ones may change too
 const mostGaps = 50 // that are listed
 
 export async function mount(root, ctx) {
@@ -52,8 +53,8 @@ async function all(root, { t, api, format, signal, live }) {
     none.hidden = series.length > 0
     draw()
   }
+  whenStored(live, signal, often, load)
   await load()
-  whenNews(live, signal, often, () => load().catch(() => {})) // the banner tells that the server is away
 }
 
 /** one shows the calendar of a series. */
@@ -110,42 +111,17 @@ async function one(root, ctx) {
       h('td', { class: 'num' }, h('a', { href: `${place('market', series)}?at=${new Date(gap.from).toISOString().slice(0, 10)}` }, format.minute(gap.from))),
       h('td', { class: 'num' }, format.minute(gap.to)), h('td', { class: 'num' }, format.number(gap.missing)), h('td', { class: 'num' }, format.number(gap.proofs)))))
   }
-  await load()
-
   // While candles come the newest days are looked at again; when the ledger changes, all of them.
   let ledger = JSON.stringify(live.system?.gaps ?? null)
   let wholeAt = Date.now()
-  whenNews(live, signal, often, () => {
+  whenStored(live, signal, often, () => {
     const now = JSON.stringify(live.system?.gaps ?? null)
     const last = [...days.keys()].sort().at(-1)
-    const whole = now !== ledger || last === undefined || Date.now() - wholeAt > 10 * seldom
-    ledger = now
-    if (whole) wholeAt = Date.now()
-    return load(whole ? undefined : Date.parse(last) - day).catch(() => {}) // the banner tells that the server is away
+    const whole = now !== ledger || last === undefined || Date.now() - wholeAt > seldom
+    return load(whole ? undefined : Date.parse(last) - day).then(() => {
+      ledger = now
+      if (whole) wholeAt = Date.now()
+    })
   })
-}
-
-/** whenNews does something at most so often while the server tells news, and now and then all the same. */
-function whenNews(live, signal, least, act) {
-  let at = Date.now()
-  let timer = 0
-  let busy = false
-  const look = async () => {
-    timer = 0
-    if (document.hidden) return // the next news will do
-    busy = true
-    at = Date.now()
-    await act()
-    busy = false
-  }
-  const news = () => {
-    if (timer === 0 && !busy && !signal.aborted) timer = setTimeout(look, Math.max(0, at + least - Date.now()))
-  }
-  live.on('collectors', news, signal)
-  live.on('system', news, signal)
-  const now = setInterval(news, seldom)
-  signal.addEventListener('abort', () => {
-    clearTimeout(timer)
-    clearInterval(now)
-  }, { once: true })
+  await load()
 }

@@ -45,6 +45,8 @@ export async function mount(root, ctx) {
   }
 
   const params = () => ({ ...given, sort, order: sort ? order : '' })
+  /** asks is what the server is asked: its instants are included, and a day's own would be its first. */
+  const asks = () => ({ ...params(), to: /^\d{4}-\d\d-\d\d$/.test(given.to) ? `${given.to}T23:59:59.999Z` : given.to })
   const missing = () => (current.name === 'candles' && (!given.symbol || !given.timeframe))
 
   function choose(table, values) {
@@ -72,7 +74,7 @@ export async function mount(root, ctx) {
 
   async function load() {
     navigate(api.url('/data', { table: current.name, ...params() }), { replace: true, silent: true })
-    attr(csv, 'href', api.url(`/api/data/${current.name}`, { ...params(), format: 'csv' }))
+    attr(csv, 'href', api.url(`/api/data/${current.name}`, { ...asks(), format: 'csv' }))
     const turnNumber = ++asked
     failure.hidden = true
     if (missing()) {
@@ -83,7 +85,7 @@ export async function mount(root, ctx) {
     csv.hidden = false
     attr(wrap, 'aria-busy', 'true')
     try {
-      const answer = await api.get(`/api/data/${current.name}`, { query: { ...params(), limit: rowsOfPage, cursor: cursors.at(-1) }, signal })
+      const answer = await api.get(`/api/data/${current.name}`, { query: { ...asks(), limit: rowsOfPage, cursor: cursors.at(-1) }, signal })
       if (turnNumber === asked) show(answer, t('data.none'))
     } catch (error) {
       if (signal.aborted || turnNumber !== asked) return

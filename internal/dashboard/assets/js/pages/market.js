@@ -165,11 +165,13 @@ async function chartOf(root, ctx) {
     text(cells.trades, format.number(c.trades))
   }
 
+  let gapTurn = 0 // of the question asked last: its answer counts
   async function loadGaps() {
     const [first, last] = [stretch.candles[0], stretch.candles.at(-1)]
     if (!first) return
+    const turn = ++gapTurn
     const answer = await api.get('/api/coverage', { query: { ...series, from: first.openTime, to: last.openTime }, signal })
-    gaps = answer.gaps
+    if (turn === gapTurn) gaps = answer.gaps
   }
 
   // More is loaded before its edge is reached, one question at a time.
@@ -177,6 +179,7 @@ async function chartOf(root, ctx) {
   const more = async (load) => {
     if (busy || signal.aborted) return
     busy = true
+    const { turn } = stretch
     try {
       const trimmedBefore = stretch.atEnd
       if (await load()) {
@@ -190,17 +193,19 @@ async function chartOf(root, ctx) {
       if (!signal.aborted) text(state, error.message)
     } finally {
       busy = false
+      if (turn !== stretch.turn && !signal.aborted) look(chart.timeScale().getVisibleLogicalRange()) // what came was for another stretch
     }
   }
   const older = () => stretch.older()
   const newer = () => stretch.newer()
-  chart.timeScale().subscribeVisibleLogicalRangeChange((range) => {
+  const look = (range) => {
     if (!range) return
     const around = candles.barsInLogicalRange(range)
     if (!around) return
     if (around.barsBefore < near && !stretch.atStart) more(older)
     else if (around.barsAfter < near && !stretch.atEnd) more(newer)
-  })
+  }
+  chart.timeScale().subscribeVisibleLogicalRangeChange(look)
 
   const show = (at) => {
     const shown = times.findIndex((time) => time >= Math.floor(at / 1000))
@@ -210,22 +215,26 @@ async function chartOf(root, ctx) {
     const at = Date.parse(day)
     if (Number.isNaN(at)) return
     navigate(`${place(series)}?at=${day}`, { replace: true, silent: true })
-    await reload(() => stretch.around(at))
-    show(at)
+    if (await reload(() => stretch.around(at))) show(at)
   }
   async function newest() {
     date.value = ''
     navigate(place(series), { replace: true, silent: true })
-    if (!stretch.atEnd) await reload(() => stretch.newest())
+    if (stretch.atEnd) stretch.stay()
+    else if (!(await reload(() => stretch.newest()))) return
     chart.timeScale().scrollToRealTime()
   }
+  /** reload shows another stretch. It tells whether that is still the one that is wanted. */
   async function reload(load) {
     try {
-      await load()
+      if (!(await load())) return false
+      const { turn } = stretch
       await loadGaps()
       draw()
+      return turn === stretch.turn
     } catch (error) {
       if (!signal.aborted) text(state, error.message)
+      return false
     }
   }
 
@@ -330,9 +339,13 @@ async function chartOf(root, ctx) {
       if (forming && forming.openTime <= c.openTime) forming = null
       past = past.filter((one) => one.openTime > c.openTime) // they come in order: what came before and is not here is missing
       if (c.openTime > (closed?.openTime ?? -Infinity)) closed = c
+      const last = stretch.candles.at(-1)
       const went = stretch.put(c)
-      if (went === 'end') append(c)
-      else if (went === 'inside') loadGaps().then(draw, () => {})
+      if (went === 'end') {
+        append(c)
+        // Before it is a gap, or something that was stored while nobody listened.
+        if (last && next(last.openTime, series.timeframe) < c.openTime) stretch.between(last.openTime + 1, c.openTime - 1).then((some) => some && draw(), () => {})
+      } else if (went === 'inside') loadGaps().then(draw, () => {})
       return undefined
     },
     state(now, error) {

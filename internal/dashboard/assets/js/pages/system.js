@@ -8,12 +8,14 @@ const fewest = 30 // samples that a line has room for at least
 /** The figures that have a line: key, its value of a sample, how it is written. */
 const figures = [
   { key: 'rate', of: (s) => s.writer?.perSecond, write: (v, f) => `${f.number(v, v < 10 ? 1 : 0)}\u202F/s`, from: 0 },
-  { key: 'lag', of: (s) => s.writer?.lagSeconds?.p99, write: (v, f) => f.lag(v), from: 0 },
+  { key: 'lag', of: (s) => s.writer?.closeLagSeconds?.p99, write: (v, f) => f.lag(v), from: 0 },
+  { key: 'commit', of: (s) => s.writer?.lagSeconds?.p99, write: (v, f) => f.lag(v), from: 0 },
   { key: 'pending', of: (s) => (s.bus?.pending == null ? null : s.bus.pending + (s.bus.unacknowledged ?? 0)), write: (v, f) => f.number(v), from: 0 },
   { key: 'database', of: (s) => s.database?.bytes, write: (v, f) => f.bytes(v), from: null },
   { key: 'memory', of: (s) => s.memory?.rss, write: (v, f) => f.bytes(v), from: null },
 ]
-const counters = ['new', 'same', 'changed', 'batches', 'gaps', 'repaired', 'absent', 'open', 'audits', 'vanished']
+const counters = ['new', 'same', 'changed', 'batches', 'gaps', 'rejected', 'audits', 'vanished'] // of the writer, since it started
+const ledger = ['open', 'repaired', 'absent'] // gaps by their state, as they stand now
 
 export async function mount(root, ctx) {
   const { t, api, live, format, signal } = ctx
@@ -36,6 +38,7 @@ export async function mount(root, ctx) {
   }, (el, budget) => drawBudget(el, budget, ctx))
   const budgetNone = h('p', { class: 'muted' }, t('system.budgetNone'))
   const counterCells = Object.fromEntries(counters.map((key) => [key, h('dd', null, '–')]))
+  const gapCells = Object.fromEntries(ledger.map((key) => [key, h('dd', null, '–')]))
   const facts = Object.fromEntries(['version', 'go', 'started', 'uptime', 'kind'].map((key) => [key, h('dd', null, '–')]))
   const pairs = (cells, prefix) => Object.entries(cells).map(([key, dd]) => h('div', null, h('dt', null, t(`${prefix}.${key}`)), dd))
   const card = (key, ...content) => h('section', { class: 'card', 'aria-labelledby': `system-${key}` }, h('div', { class: 'card-head' }, h('h2', { id: `system-${key}` }, t(`system.head.${key}`))), h('div', { class: 'card-body' }, content))
@@ -44,6 +47,7 @@ export async function mount(root, ctx) {
     h('div', { class: 'system-cards' },
       card('parts', partsList), card('budgets', budgetList, budgetNone),
       card('writer', h('dl', { class: 'pairs' }, pairs(counterCells, 'system.count'))),
+      card('gaps', h('dl', { class: 'pairs' }, pairs(gapCells, 'system.gap'))),
       card('build', h('dl', { class: 'pairs' }, pairs(facts, 'system.fact')))))
   const loading = h('div', { class: 'figures', 'aria-hidden': 'true' }, figures.map(() => h('div', { class: 'card figure skeleton' })))
   root.append(loading, body)
@@ -79,6 +83,7 @@ export async function mount(root, ctx) {
     budgets.render(system.budgets ?? [])
     budgetNone.hidden = (system.budgets ?? []).length > 0
     for (const key of counters) text(counterCells[key], format.number(system.writer?.[key]))
+    for (const key of ledger) text(gapCells[key], format.number(system.gaps?.[key]))
     text(facts.version, system.version ?? '–')
     text(facts.go, system.go ?? '–')
     text(facts.started, format.instant(system.startedAt))
@@ -103,8 +108,9 @@ function noteFor(key, system, { t, format }) {
   switch (key) {
     case 'rate':
       return system.writer?.new == null ? '' : t('system.rateNote', { n: format.number(system.writer.new) })
-    case 'lag': {
-      const lag = system.writer?.lagSeconds
+    case 'lag':
+    case 'commit': {
+      const lag = key === 'lag' ? system.writer?.closeLagSeconds : system.writer?.lagSeconds
       return lag ? t('system.lagNote', { p50: format.lag(lag.p50), max: format.lag(lag.max) }) : ''
     }
     case 'pending':
