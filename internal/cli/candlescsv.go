@@ -1,11 +1,13 @@
 package cli
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"time"
 
 	"velador/client"
@@ -17,7 +19,7 @@ const countTimeout = 5 * time.Second
 // exportCSV prints candles as CSV, and shows how far it is where a person waits for a file.
 func (p *program) exportCSV(ctx context.Context, c *client.Client, remote *remoteFlags, query client.CandlesQuery) (err error) {
 	var total int64
-	if isFile(p.stdout) && isTerminal(p.stderr) {
+	if isFile(p.stdout) {
 		total = countOf(ctx, c, query)
 	}
 	rows, err := c.CandlesCSV(ctx, query)
@@ -37,6 +39,34 @@ func (p *program) exportCSV(ctx context.Context, c *client.Client, remote *remot
 		return nil
 	}
 	return nothingOf(ctx, c, remote, query.Series)
+}
+
+// startOfNewest gives the open time of the first of the newest candles, as many of these as the query's
+// limit; the zero time where nothing is stored. They are read once for that, newest first, and forgotten:
+// there may be more than memory holds.
+func startOfNewest(ctx context.Context, c *client.Client, query client.CandlesQuery) (time.Time, error) {
+	query.Descending = true
+	rows, err := c.CandlesCSV(ctx, query)
+	if err != nil {
+		return time.Time{}, err
+	}
+	defer rows.Close()
+	var first []byte
+	lines := bufio.NewScanner(rows)
+	for heading := true; lines.Scan(); heading = false {
+		if !heading {
+			first = append(first[:0], lines.Bytes()...)
+		}
+	}
+	if err := lines.Err(); err != nil || first == nil {
+		return time.Time{}, err
+	}
+	text, _, _ := bytes.Cut(first, []byte(","))
+	opened, err := strconv.ParseInt(string(text), 10, 64)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("the server's CSV has no open time in the row %q: is it a velador?", first)
+	}
+	return time.UnixMilli(opened), nil
 }
 
 // countOf gives how many candles a query will have, 0 when that is not known soon.
