@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -100,8 +101,16 @@ func (p *program) dbMigrateCommand(use string) *cobra.Command {
 	if use == "push" {
 		short += " (the same as migrate)"
 	}
-	return p.dbRun(use, short, 0, func(ctx context.Context, _ *databaseFlags, db store.Store) error {
+	var asJSON bool
+	cmd := p.dbRun(use, short, 0, func(ctx context.Context, _ *databaseFlags, db store.Store) error {
 		applied, err := db.Migrate(ctx)
+		if asJSON {
+			steps := make([]appliedStep, 0, len(applied)) // those before one that failed too
+			for _, m := range applied {
+				steps = append(steps, appliedStep{m.Version, m.Name})
+			}
+			return errors.Join(err, p.printJSON(map[string]any{"applied": steps}))
+		}
 		for _, m := range applied {
 			_, _ = fmt.Fprintf(p.stdout, "applied %d %s\n", m.Version, m.Name)
 		}
@@ -110,6 +119,14 @@ func (p *program) dbMigrateCommand(use string) *cobra.Command {
 		}
 		return err
 	})
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+// appliedStep is a step of the schema as "db migrate --json" prints it.
+type appliedStep struct {
+	Version int64  `json:"version"`
+	Name    string `json:"name"`
 }
 
 // migrationStep is a step of the schema as "db status --json" prints it.
@@ -156,12 +173,25 @@ func (p *program) dbStatusCommand() *cobra.Command {
 }
 
 func (p *program) dbPingCommand() *cobra.Command {
-	return p.dbRun("ping", "tell whether the database answers", dbTimeout, func(ctx context.Context, flags *databaseFlags, db store.Store) error {
+	var asJSON bool
+	cmd := p.dbRun("ping", "tell whether the database answers", dbTimeout, func(ctx context.Context, flags *databaseFlags, db store.Store) error {
 		begun := time.Now()
 		if err := db.Ping(ctx); err != nil {
 			return err
 		}
-		_, err := fmt.Fprintf(p.stdout, "%s answers, in %s.\n", flags.name(), time.Since(begun).Round(10*time.Microsecond))
+		took := time.Since(begun)
+		if asJSON {
+			return p.printJSON(ping{Database: flags.kind(), Milliseconds: float64(took.Microseconds()) / 1000})
+		}
+		_, err := fmt.Fprintf(p.stdout, "%s answers, in %s.\n", flags.name(), took.Round(10*time.Microsecond))
 		return err
 	})
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+// ping is what "db ping --json" prints.
+type ping struct {
+	Database     string  `json:"database"` // sqlite or postgres
+	Milliseconds float64 `json:"milliseconds"`
 }

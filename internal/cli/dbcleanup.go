@@ -12,7 +12,10 @@ import (
 )
 
 func (p *program) dbCleanupCommand() *cobra.Command {
-	var olderThan time.Duration
+	var (
+		olderThan time.Duration
+		asJSON    bool
+	)
 	cmd := p.dbRun("cleanup", "remove the rows of collectors that stopped long ago; candles stay", dbTimeout,
 		func(ctx context.Context, _ *databaseFlags, db store.Store) error {
 			if olderThan < 0 {
@@ -22,6 +25,9 @@ func (p *program) dbCleanupCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if asJSON {
+				return p.printJSON(map[string]any{"removed": n})
+			}
 			_, err = fmt.Fprintf(p.stdout, "%d rows removed.\n", n)
 			return err
 		})
@@ -29,5 +35,6 @@ func (p *program) dbCleanupCommand() *cobra.Command {
 lives. The server does the same each hour. Candles are never touched.`
 	cmd.Example = "  velador db cleanup\n  velador db cleanup --older-than 24h"
 	cmd.Flags().DurationVar(&olderThan, "older-than", keepStopped, "how long ago a collector must have stopped")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }

@@ -1,9 +1,14 @@
 package cli
 
 import (
+	"bufio"
+	"context"
 	"encoding/json"
+	"errors"
+	"io"
 	"maps"
 	"net/http/httptest"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -11,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"velador/api"
 	"velador/internal/candle"
 	"velador/internal/collector"
 	"velador/internal/server"
@@ -48,6 +54,10 @@ func TestEveryCommandWithJSONHasItsMembersDocumented(t *testing.T) {
 	h := httptest.NewServer(server.New(server.Config{Fleet: fleet, Candles: servertest.Minutes("ETHUSDT", 0, 3), Logs: logs, Exchanges: []string{"binance"}}).Handler())
 	t.Cleanup(h.Close)
 	verified, _ := verifyServer(t)
+	migrated := t.TempDir()
+	if _, said, code := run(t, "db", "migrate", "--data-dir", migrated); code != ExitOK {
+		t.Fatal(said)
+	}
 	for _, test := range []struct {
 		name, server string
 		args         []string
@@ -56,7 +66,8 @@ func TestEveryCommandWithJSONHasItsMembersDocumented(t *testing.T) {
 		{"coverage", h.URL, []string{"ETHUSDT", "1m"}}, {"verify", verified, []string{"ETHUSDT", "1m"}}, {"start", h.URL, []string{"XRPUSDT", "1m"}},
 		{"restart", h.URL, []string{"--id", "1"}}, {"stop", h.URL, []string{"--id", "1"}}, {"health", h.URL, nil},
 		{"doctor", h.URL, []string{"--data-dir", t.TempDir(), "--binance-rest-url", nobody}},
-		{"db status", "", []string{"--data-dir", t.TempDir()}},
+		{"db status", "", []string{"--data-dir", t.TempDir()}}, {"db migrate", "", []string{"--data-dir", t.TempDir(), "--log-level", "warn"}}, {"db push", "", []string{"--data-dir", t.TempDir(), "--log-level", "warn"}},
+		{"db ping", "", []string{"--data-dir", t.TempDir()}}, {"db cleanup", "", []string{"--data-dir", migrated}},
 	} {
 		has = slices.DeleteFunc(has, func(name string) bool { return name == test.name })
 		args := append(strings.Fields(test.name), append(test.args, "--json")...)
@@ -71,7 +82,7 @@ func TestEveryCommandWithJSONHasItsMembersDocumented(t *testing.T) {
 			continue
 		}
 		cell := documented[test.name]
-		of, _, _ := strings.Cut(cell, "; with `--all`") // which is another answer
+		of, _, _ := strings.Cut(cell, "; with `-") // which is another answer
 		of, inside, nested := strings.Cut(of, ": of each")
 		known := quoted(of)
 		for member := range members {
@@ -107,5 +118,59 @@ func TestEveryCommandWithJSONHasItsMembersDocumented(t *testing.T) {
 	}
 	if len(has) > 0 {
 		t.Errorf("%q are not looked at", has)
+	}
+}
+
+// follow runs a command until it has printed so many lines, and gives these.
+func follow(t *testing.T, p *program, read io.Reader, lines int, args ...string) (printed []string) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	root := p.root()
+	root.SetArgs(append(args, "--env-file", os.DevNull))
+	ended := make(chan error, 1)
+	go func() { ended <- root.ExecuteContext(ctx) }()
+	scan := bufio.NewScanner(read)
+	for len(printed) < lines && scan.Scan() {
+		printed = append(printed, scan.Text())
+	}
+	cancel()
+	go func() { _, _ = io.Copy(io.Discard, read) }() // what it still says
+	if err := <-ended; err != nil && !errors.Is(err, context.Canceled) { // in the midst of a question
+		t.Errorf("%q ends with %v", args, err)
+	}
+	return printed
+}
+
+func TestWhatGoesOnIsAnObjectALine(t *testing.T) {
+	t.Parallel()
+	fleet := servertest.NewFleet(time.Now, "ETHUSDT")
+	if _, err := fleet.Start(t.Context(), collector.Spec{Exchange: "binance", Selector: "ETHUSDT", Timeframe: candle.Minute1}); err != nil {
+		t.Fatal(err)
+	}
+	logs := servertest.NewLogs()
+	logs.Write(1, `a "quoted" word`)
+	logs.Write(1, "<and> another")
+	h := httptest.NewServer(server.New(server.Config{Fleet: fleet, Candles: &servertest.Candles{}, Logs: logs}).Handler())
+	t.Cleanup(h.Close)
+	read, write := io.Pipe()
+	defer write.Close()
+	got := follow(t, &program{stdout: write, stderr: io.Discard}, read, 2, "logs", "--id", "1", "-f", "--json", "--server", h.URL)
+	if want := []string{`{"id":1,"line":"a \"quoted\" word"}`, `{"id":1,"line":"<and> another"}`}; !slices.Equal(got, want) {
+		t.Errorf("logs --follow --json prints %q", got)
+	}
+	read, write = io.Pipe()
+	defer write.Close()
+	watchAsJSON(t, h.URL, write, read)
+}
+
+// watchAsJSON holds what "status --watch --json" prints.
+func watchAsJSON(t *testing.T, address string, to io.Writer, from io.Reader) {
+	t.Helper()
+	for _, line := range follow(t, &program{stdout: to, stderr: io.Discard}, from, 3, "status", "--watch", "--every", "100ms", "--json", "--server", address) {
+		var answer api.CollectorsAnswer
+		if err := json.Unmarshal([]byte(line), &answer); err != nil || len(answer.Collectors) != 1 {
+			t.Errorf("status --watch --json prints %q (%v)", line, err)
+		}
 	}
 }

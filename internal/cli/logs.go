@@ -28,7 +28,8 @@ func (p *program) logsCommand() *cobra.Command {
 		Short:      "print what a collector says",
 		Example: `  velador logs 12345
   velador logs --id 7 --tail 500
-  velador logs 12345 -f`,
+  velador logs 12345 -f
+  velador logs 12345 -f --json | jq -r .line`,
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: p.completePIDs(&remote),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -48,6 +49,9 @@ func (p *program) logsCommand() *cobra.Command {
 				return remote.remote(err)
 			}
 			printLine := func(line string) error {
+				if asJSON {
+					return p.printJSONLine(followedLine{ID: id, Line: line})
+				}
 				_, err := fmt.Fprintln(p.stdout, line)
 				return err
 			}
@@ -78,9 +82,14 @@ func (p *program) logsCommand() *cobra.Command {
 	p.completeIDFlag(cmd, &remote)
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on printing as the collector goes on")
 	cmd.Flags().IntVar(&tail, "tail", 50, "how many of the newest lines to begin with")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON, as the API answers")
-	cmd.MarkFlagsMutuallyExclusive("follow", "json")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON, as the API answers; with --follow one object a line, each with the id and a line of the log")
 	return cmd
+}
+
+// followedLine is a line of a log as "logs --follow --json" prints it.
+type followedLine struct {
+	ID   int64  `json:"id"`
+	Line string `json:"line"`
 }
 
 // idOf finds the id of a running collector by its PID.

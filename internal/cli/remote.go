@@ -169,6 +169,13 @@ func (p *program) printJSON(v any) error {
 	return enc.Encode(v)
 }
 
+// printJSONLine prints one of many answers for programs, each on a line of its own.
+func (p *program) printJSONLine(v any) error {
+	enc := json.NewEncoder(p.stdout)
+	enc.SetEscapeHTML(false)
+	return enc.Encode(v)
+}
+
 // refFlags name a collector: by PID as the argument, or by id.
 type refFlags struct{ id int64 }
 

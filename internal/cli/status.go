@@ -52,13 +52,17 @@ exchange sends, GAPS what is still asked for. In a narrow terminal columns are l
 				if err != nil {
 					return remote.remote(err)
 				}
-				if watch && isTerminal(p.stdout) {
+				if watch && !asJSON && isTerminal(p.stdout) {
 					// From the top of the screen, so that the table stands still while its figures change.
 					_, _ = io.WriteString(p.stdout, "\x1b[H\x1b[2J")
 				}
-				if asJSON {
-					err = p.printJSON(api.CollectorsAnswer{Collectors: found}) // as that of the status
-				} else {
+				answer := api.CollectorsAnswer{Collectors: found} // as that of the status
+				switch {
+				case asJSON && watch:
+					err = p.printJSONLine(answer)
+				case asJSON:
+					err = p.printJSON(answer)
+				default:
 					err = printStatus(p.stdout, found, terminalWidth(p.stdout), time.Now())
 				}
 				if err != nil || !watch {
@@ -74,7 +78,7 @@ exchange sends, GAPS what is still asked for. In a narrow terminal columns are l
 	}
 	remote.register(cmd.Flags())
 	cmd.Flags().BoolVarP(&all, "all", "a", false, "those without a process too")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON, as the API answers")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON, as the API answers; with --watch one object a line")
 	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "look again and again, until Ctrl-C")
 	cmd.Flags().DurationVar(&every, "every", time.Second, "how often --watch looks")
 	return cmd

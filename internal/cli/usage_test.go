@@ -25,7 +25,7 @@ func TestMistakesAreToldWithWhatWasMeant(t *testing.T) {
 		{"start a.go b.go c.go d.go e.go f.go 1m", `"e.go" and 2 more; quote a glob, such as '*USDT', or the shell makes names of files of it`},
 		{"status now", `velador status takes no arguments, and was given "now"`},
 		{"history", `velador history takes ID, and was given nothing`},
-		{"logs 1 -f --json", `if any flags in the group [follow json] are set none of the others can be`},
+		{"candles ETHUSDT 1m --csv --json", `if any flags in the group [csv json] are set none of the others can be`},
 		{"candles ETHUSDT 1m --from yesterday", `"yesterday" is no time: give a UTC date such as 2026-11-23`},
 	} {
 		out, said, code := run(t, strings.Fields(test.line)...)
