@@ -107,6 +107,7 @@ function drawTheme() {
 
 // A connection that is taken up again within a moment is no news.
 let bannerTimer = 0
+let cut = false // the banner says that there is no connection
 function drawLink() {
   const state = only ? 'none' : live.state
   const shown = state === 'idle' || state === 'paused' ? 'connecting' : state === 'live' && live.trouble ? 'trouble' : state
@@ -128,9 +129,11 @@ function drawBanner({ state, error }) {
       // The server is there and tries by itself; what it cannot get, it says in its own words.
       banner.replaceChildren(icon('alert'), h('p', null, h('strong', null, t('link.troubled')), ' ', t('link.old'), ' ', live.trouble.error))
       banner.hidden = false
+      cut = false
       return
     }
-    if (!banner.hidden && state === 'live') announce(t('link.back'))
+    if (cut && state === 'live') announce(t('link.back'))
+    cut = false
     banner.hidden = true
     banner.replaceChildren()
     return
@@ -141,6 +144,7 @@ function drawBanner({ state, error }) {
       h('p', null, h('strong', null, t(live.state === 'refused' ? 'link.refused' : 'link.gone')), ' ', live.state === 'refused' ? error?.message : `${t('link.old')} ${t('link.again')}`),
       h('button', { class: 'button small', type: 'button', onclick: () => (live.state === 'refused' ? live.start() : retryNow()) }, t('error.again')))
     banner.hidden = false
+    cut = true
   }, state === 'refused' ? 0 : 1200)
 }
 
