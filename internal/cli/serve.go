@@ -213,7 +213,7 @@ func (s *service) serve(ctx context.Context, ln net.Listener, dir *dataDir, conn
 				}
 				return nil
 			}},
-			{Name: "agent", Run: agent.Ping},
+			{Name: "agent", Run: agent.Working},
 		},
 	})
 	close(s.started())

@@ -92,6 +92,8 @@ type Agent struct {
 	room      bulletin      // a collector is not looked after any more
 	again     chan struct{} // compare at once
 	begun     chan struct{} // closed when what ran before is looked after
+	serving   chan struct{} // closed when orders are taken
+	turned    atomic.Pointer[time.Time]
 	remains   atomic.Bool   // a process could not be ended
 	adopted   atomic.Uint64 // see Adopted
 	refused   atomic.Uint64 // see OrphansRefused
@@ -150,7 +152,7 @@ func NewAgent(cfg AgentConfig) *Agent {
 		cfg: cfg, log: cfg.Logger, actors: make(map[int64]*actor), runs: make(map[string]*actor), doubts: make(map[int64]string),
 		starts:    rate.NewLimiter(rate.Limit(cfg.StartsPerSecond), startBurst),
 		strangers: newStrangers(cfg.Leases, cfg.LeaseTTL), diary: newDiary(cfg.Lives, cfg.Logger),
-		again: make(chan struct{}, 1), begun: make(chan struct{}), ending: ending, cease: cease,
+		again: make(chan struct{}, 1), begun: make(chan struct{}), serving: make(chan struct{}), ending: ending, cease: cease,
 	}
 }
 
@@ -202,6 +204,8 @@ func (a *Agent) Run(ctx context.Context) error {
 	if a.cfg.Silence > 0 {
 		parts.Go(func() { a.watchOver(ctx) })
 	}
+	a.turn()
+	close(a.serving)
 	a.reviewAll(ctx)
 	a.close() // orders are held until their actors have ended
 	parts.Wait()
@@ -228,20 +232,6 @@ func (a *Agent) insist(ctx context.Context, failed string, do func(context.Conte
 			return false
 		case <-time.After(pause):
 		}
-	}
-}
-
-// Ping tells whether the agent looks after the collectors of its machine: it has found out which of them run,
-// and does not end.
-func (a *Agent) Ping(context.Context) error {
-	if a.ending.Err() != nil {
-		return errors.New("the agent has ended")
-	}
-	select {
-	case <-a.begun:
-		return nil
-	default:
-		return errors.New("the agent has not found out yet which collectors run on its machine")
 	}
 }
 

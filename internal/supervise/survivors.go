@@ -40,6 +40,7 @@ func (a *Agent) reviewAll(ctx context.Context) {
 			asked = true
 		case <-ticker.C:
 		}
+		a.turn()
 		version, changed := a.version(ctx, reviewed)
 		if changed {
 			a.news.publish()
