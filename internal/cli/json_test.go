@@ -135,7 +135,7 @@ func follow(t *testing.T, p *program, read io.Reader, lines int, args ...string)
 		printed = append(printed, scan.Text())
 	}
 	cancel()
-	go func() { _, _ = io.Copy(io.Discard, read) }() // what it still says
+	go func() { _, _ = io.Copy(io.Discard, read) }()                     // what it still says
 	if err := <-ended; err != nil && !errors.Is(err, context.Canceled) { // in the midst of a question
 		t.Errorf("%q ends with %v", args, err)
 	}
