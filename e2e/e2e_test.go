@@ -44,10 +44,15 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	flag.Parse()
-	// Most of these tests wait for other processes and for a market to go by, with the race detector too:
-	// more of them at once than there are cores take half the time.
+	// Most of these tests wait for other processes and for a market to go by: more of them at once than
+	// there are cores take half the time. With the race detector they are more at work.
 	if more := flag.Lookup("test.parallel"); more.Value.String() == more.DefValue {
-		_ = more.Value.Set(strconv.Itoa(2 * runtime.GOMAXPROCS(0))) // it is a number
+		cores := runtime.GOMAXPROCS(0)
+		atOnce := 2 * cores
+		if raceEnabled {
+			atOnce = cores + 1
+		}
+		_ = more.Value.Set(strconv.Itoa(atOnce)) // it is a number
 	}
 	code := m.Run()
 	_ = os.RemoveAll(dir)
