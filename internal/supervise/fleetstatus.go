@@ -166,8 +166,8 @@ func idle(row collector.Record) collector.Live {
 	return one
 }
 
-// inspect finds out about the rows with a process that no agent mentions, and closes those whose
-// process is gone. What it finds is given by the position of the row; who runs has an Uptime.
+// inspect finds out about the rows with a process that no agent has in hand, and closes those that no agent
+// mentions and whose process is gone. What it finds is given by the position of the row; who runs has an Uptime.
 func (f *Fleet) inspect(ctx context.Context, rec *records, heard *hearing) map[int]collector.Live {
 	var (
 		found   map[int]collector.Live
@@ -177,11 +177,21 @@ func (f *Fleet) inspect(ctx context.Context, rec *records, heard *hearing) map[i
 	closing.SetLimit(closesAtOnce)
 	for i := range rec.rows {
 		row := &rec.rows[i]
-		if heard.of[i] != 0 || row.PID == 0 || row.Status == collector.Stopped {
+		said := heard.said(i)
+		if said != nil && said.PID != 0 || row.PID == 0 || row.Status == collector.Stopped {
 			continue
 		}
 		if found == nil {
 			found = make(map[int]collector.Live)
+		}
+		if said != nil { // its agent has taken it up, and may be about to adopt its process: that runs meanwhile
+			if !f.isLocal(row.Instance) {
+				continue
+			}
+			if age, verdict := f.look(*row); verdict == proc.Same {
+				found[i] = collector.Live{Record: *row, Uptime: max(age, 1), Vitals: said.Vitals}
+			}
+			continue
 		}
 		one := idle(*row)
 		if one.Vitals.Phase == collector.PhaseStarting {

@@ -273,3 +273,24 @@ func TestWhatRunsUnderARowThatSaysStoppedIsListed(t *testing.T) {
 		}
 	}
 }
+
+// An agent that has just begun has taken a row up a moment before it has adopted its process.
+func TestACollectorIsListedWhileItIsBeingAdopted(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	agent, _ := s.runAgent(nil)
+	s.beside(agent, nil)
+	row := s.start("QUIET")
+	x := agent.actor(row.ID)
+	x.mu.Lock()
+	process := x.seen.process
+	x.seen.process = nil
+	x.mu.Unlock()
+	live := s.status()
+	x.mu.Lock()
+	x.seen.process = process
+	x.mu.Unlock()
+	if len(live) != 1 || live[0].PID != row.PID || live[0].Uptime <= 0 || live[0].Status != collector.Running {
+		t.Errorf("listed are %+v", live)
+	}
+}
