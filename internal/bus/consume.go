@@ -309,27 +309,32 @@ func (c *Conn) Waiting(ctx context.Context) (w Waiting, err error) {
 }
 
 // StreamName names the stream of candles among those of all buses: the same for all who share it.
-func (c *Conn) StreamName(ctx context.Context) (name string, err error) {
-	err = c.insist(ctx, func(ctx context.Context) error {
-		stream, err := c.js.Stream(ctx, streamCandles)
-		if err != nil {
-			return fmt.Errorf("look at the stream %s: %w", streamCandles, err)
-		}
-		name = streamCandles + " of " + stream.CachedInfo().Created.UTC().Format(time.RFC3339Nano)
-		return nil
-	})
-	return name, err
+func (c *Conn) StreamName(ctx context.Context) (string, error) {
+	info, err := c.candlesInfo(ctx)
+	if err != nil {
+		return "", err
+	}
+	return streamCandles + " of " + info.Created.UTC().Format(time.RFC3339Nano), nil
 }
 
 // candlesState asks for the state of the stream CANDLES.
-func (c *Conn) candlesState(ctx context.Context) (state jetstream.StreamState, err error) {
+func (c *Conn) candlesState(ctx context.Context) (jetstream.StreamState, error) {
+	info, err := c.candlesInfo(ctx)
+	if err != nil {
+		return jetstream.StreamState{}, err
+	}
+	return info.State, nil
+}
+
+// candlesInfo asks what the server knows of the stream CANDLES.
+func (c *Conn) candlesInfo(ctx context.Context) (info *jetstream.StreamInfo, err error) {
 	err = c.insist(ctx, func(ctx context.Context) error {
 		stream, err := c.js.Stream(ctx, streamCandles)
 		if err != nil {
 			return fmt.Errorf("look at the stream %s: %w", streamCandles, err)
 		}
-		state = stream.CachedInfo().State
+		info = stream.CachedInfo()
 		return nil
 	})
-	return state, err
+	return info, err
 }

@@ -120,7 +120,7 @@ func (p *Publisher) resend() {
 	}
 }
 
-// dropSuperseded takes the older forms of a candle or gap out of what is sent again. Sent behind a newer form
+// dropSuperseded takes the older forms of a candle out of what is sent again; gaps and audits come in their turn. Sent behind a newer form
 // that the stream has, an older one would win; and the stream may have it though its acknowledgement is under
 // way, or was lost with a connection. So an older form of which a newer one was acknowledged is not sent any
 // more, and else the newest form is sent in its place. The caller holds mu.
@@ -143,7 +143,7 @@ func (p *Publisher) dropSuperseded() {
 			known.newest = m.payload
 		case known.taken:
 			m.acked = true
-		case !m.acked && !m.last: // those come in their turn, whatever happens
+		case !m.acked && !m.last:
 			m.payload = append(m.payload[:0], known.newest...)
 		}
 		known.taken = known.taken || m.acked

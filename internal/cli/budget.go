@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -49,11 +48,7 @@ const budgetsName = "budgets"
 
 // budgets takes up what the exchanges allow this machine.
 func (s *service) budgets(dir *dataDir, conn *bus.Conn) (*budgets, error) {
-	host, err := os.Hostname()
-	if err != nil {
-		return nil, err
-	}
-	instance, err := dir.instance(host)
+	_, instance, err := dir.installation()
 	if err != nil {
 		return nil, err
 	}

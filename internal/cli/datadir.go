@@ -47,6 +47,15 @@ func (d *dataDir) join(elements ...string) string {
 
 func (d *dataDir) close() error { return d.lock.Unlock() }
 
+// installation gives the name of this machine, and that of velador on it and on this data directory.
+func (d *dataDir) installation() (host, instance string, err error) {
+	if host, err = os.Hostname(); err != nil {
+		return "", "", err
+	}
+	instance, err = d.instance(host)
+	return host, instance, err
+}
+
 // instance names this installation: the machine, the data directory, and a random number that lives
 // in the directory (SUPERVISION.md rule 2). Containers often have the same host name and the same
 // path; a new one without the old one's volume is another installation all the same. It is a word

@@ -246,11 +246,7 @@ func (s *service) writersTurn(ctx context.Context, dir *dataDir, conn *bus.Conn)
 	if s.nats.url == "" {
 		return nil // one server only runs on its data directory, and its bus is there
 	}
-	host, err := os.Hostname()
-	if err != nil {
-		return err
-	}
-	holder, err := dir.instance(host)
+	_, holder, err := dir.installation()
 	if err != nil {
 		return err
 	}

@@ -36,11 +36,7 @@ func (s *service) supervision(dir *dataDir, conn *bus.Conn, symbols supervise.Ca
 	if err != nil {
 		return nil, nil, err
 	}
-	host, err := os.Hostname()
-	if err != nil {
-		return nil, nil, err
-	}
-	instance, err := dir.instance(host)
+	host, instance, err := dir.installation()
 	if err != nil {
 		return nil, nil, err
 	}

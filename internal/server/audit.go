@@ -25,7 +25,7 @@ func withVisitor(ctx context.Context, v access.Visitor) context.Context {
 // audit writes a line for every request that may change something, done or refused: who, from where,
 // what. It is called when the request has been answered.
 func (s *Server) audit(r *http.Request, body []byte, status int) {
-	if !changes(r) {
+	if !changes(r) || !s.cfg.Audit.Enabled(r.Context(), slog.LevelInfo) {
 		return
 	}
 	who := visitorIn(r.Context()).Name
